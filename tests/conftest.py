@@ -1,0 +1,36 @@
+"""Settings of every test: checked shapes, strict JAX promotion, real data."""
+
+import os
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+from jaxtyping import install_import_hook
+
+# Public functions of these packages check their annotated shapes and dtypes.
+_CHECKED = ['keys', 'encoding', 'draws', 'inr', 'fitting', 'transform']
+_hook = install_import_hook(
+  [f'transforms.{module}' for module in _CHECKED], 'beartype.beartype'
+)
+
+jax.config.update('jax_numpy_dtype_promotion', 'strict')
+jax.config.update('jax_numpy_rank_promotion', 'raise')
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+
+REPOSITORY = pathlib.Path(__file__).parents[1]
+SHARED = REPOSITORY.parent / 'shared'
+
+
+@pytest.fixture(scope='session')
+def shared_data() -> pathlib.Path:
+  """A folder of real data; tests of it are skipped where it is absent."""
+  if not SHARED.exists():
+    pytest.skip('no real images at hand')
+  return SHARED
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+  """Five random 8x8 RGB images."""
+  return np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
