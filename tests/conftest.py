@@ -2,17 +2,25 @@
 
 import os
 import pathlib
+import shutil
 
+import hypothesis
 import jax
 import numpy as np
 import pytest
 from jaxtyping import install_import_hook
+
+import linac_tfds
 
 # Public functions of these packages check their annotated shapes and dtypes.
 _CHECKED = ['keys', 'encoding', 'draws', 'inr', 'fitting', 'transform']
 _hook = install_import_hook(
   [f'transforms.{module}' for module in _CHECKED], 'beartype.beartype'
 )
+
+# Machines are shared; a test that took long is no error.
+hypothesis.settings.register_profile('shared', deadline=None)
+hypothesis.settings.load_profile('shared')
 
 jax.config.update('jax_numpy_dtype_promotion', 'strict')
 jax.config.update('jax_numpy_rank_promotion', 'raise')
@@ -34,3 +42,15 @@ def shared_data() -> pathlib.Path:
 def images() -> np.ndarray:
   """Five random 8x8 RGB images."""
   return np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
+
+
+@pytest.fixture
+def sample_dir(tmp_path_factory) -> pathlib.Path:
+  """A data folder that holds the prepared sample and nothing else."""
+  root = tmp_path_factory.getbasetemp()
+  shared = root / 'sample'
+  if not shared.exists():
+    linac_tfds.Sample(data_dir=shared).download_and_prepare()
+  folder = tmp_path_factory.mktemp('data')
+  shutil.copytree(shared, folder, dirs_exist_ok=True)
+  return folder

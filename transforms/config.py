@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 import operator
 
 ACTIVATIONS = ('relu', 'tanh', 'gelu', 'silu', 'sin')
@@ -146,6 +147,35 @@ class LinacConfig:
       )
     return self.num_epochs * num_pixels // self.batch_size
 
+  def flops(self, shape: tuple[int, int, int]) -> int:
+    """Floating-point operations of the products of one image's fit.
+
+    Three products per weight, pixel and epoch: forward, and backward to the
+    weights and to the activations. 16.5e9 for CIFAR-10 and the defaults.
+    """
+    height, width, channels = shape
+    weights = self.width * (
+      4 * self.num_features + (self.num_layers - 1) * self.width + channels
+    )
+    return 6 * weights * height * width * self.num_epochs
+
+  def pixel_constants(
+    self, channels: int
+  ) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of uint8 images.
+
+    Raises:
+      ValueError: if the config does not hold one of each per channel.
+    """
+    for name in ('mean', 'std'):
+      constants = getattr(self, name)
+      if constants is None or len(constants) != channels:
+        raise ValueError(
+          f'{name}={constants} does not fit uint8 images with {channels} '
+          'channel(s); set one number per channel.'
+        )
+    return self.mean, self.std
+
   def representation_channels(self, image_channels: int) -> int:
     """Channels of a representation of images with `image_channels`."""
     return (
@@ -169,7 +199,7 @@ def _as_float(name: str, value) -> float:
     if isinstance(value, (bool, str)):
       raise TypeError
     result = float(value)
-  except (TypeError, ValueError):
+  except (TypeError, ValueError, OverflowError):
     raise ValueError(f'{name}={value!r} must be a number.') from None
   if not math.isfinite(result):
     raise ValueError(f'{name}={value!r} must be finite.')
@@ -179,7 +209,7 @@ def _as_float(name: str, value) -> float:
 def _as_constants(name: str, value) -> tuple[float, ...] | None:
   if value is None:
     return None
-  if isinstance(value, (int, float)):
+  if isinstance(value, numbers.Real):
     value = (value,)
   try:
     constants = tuple(_as_float(name, v) for v in value)

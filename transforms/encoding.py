@@ -56,12 +56,9 @@ def normalise(
   if 0 in images.shape:
     raise ValueError(f'images of shape {images.shape} hold no pixels.')
   if images.dtype == np.uint8:
-    mean, std = _constants(config, images.shape[-1])
-    pixels = (images / 255.0 - mean) / std
+    mean, std = config.pixel_constants(images.shape[-1])
+    pixels = (images / 255.0 - np.array(mean)) / np.array(std)
   elif images.dtype in (np.float32, np.float64):
-    if not np.isfinite(images).all():
-      bad = np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3)))
-      raise ValueError(f'images {bad[:5].tolist()} hold NaN or infinity.')
     pixels = images
   else:
     raise ValueError(
@@ -69,15 +66,11 @@ def normalise(
       'that is normalised already.'
     )
   n, height, width, channels = images.shape
-  return pixels.reshape(n, height * width, channels).astype(np.float32)
-
-
-def _constants(config: LinacConfig, channels: int):
-  for name in ('mean', 'std'):
-    constants = getattr(config, name)
-    if constants is None or len(constants) != channels:
-      raise ValueError(
-        f'{name}={constants} does not fit uint8 images with {channels} '
-        f'channel(s); set one number per channel.'
-      )
-  return np.array(config.mean), np.array(config.std)
+  with np.errstate(over='ignore'):  # Infinity is refused below.
+    pixels = pixels.reshape(n, height * width, channels).astype(np.float32)
+  bad = np.flatnonzero(~np.isfinite(pixels).all(axis=(1, 2)))
+  if bad.size:
+    raise ValueError(
+      f'images {bad[:5].tolist()} hold NaN, infinity or values beyond float32.'
+    )
+  return pixels

@@ -112,8 +112,10 @@ def _program(config: LinacConfig) -> LinacConfig:
 def _images_per_batch(requested: int | None) -> int:
   if requested is None:
     return 1 if jax.default_backend() == 'cpu' else 256
-  if requested < 1:
-    raise ValueError(f'images_per_batch={requested} must be at least 1.')
+  if not isinstance(requested, int) or requested < 1:
+    raise ValueError(
+      f'images_per_batch={requested!r} must be an integer, at least 1.'
+    )
   return requested
 
 

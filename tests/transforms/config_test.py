@@ -58,6 +58,7 @@ def test_equal_values_make_equal_configs():
     ('batch_size', 0),
     ('learning_rate', 0),
     ('learning_rate', math.nan),
+    ('learning_rate', 10**400),
     ('b1', 1),
     ('b2', -0.1),
     ('eps', 0),

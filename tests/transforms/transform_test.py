@@ -197,6 +197,19 @@ def test_no_flag_of_the_caller_changes_the_bits(images, flag, precision):
     assert same(linac(images, config), expected)
 
 
+def test_products_are_never_rounded_to_less_than_float32(images):
+  """On a CPU the flag has no effect, so look at what is asked for."""
+  pixels = encoding.normalise(images, SMALL)
+  draws = draw(SMALL, images.shape[1:])
+  with jax.default_matmul_precision('bfloat16'):
+    program = str(jax.make_jaxpr(lambda p: fit(p, draws, SMALL))(pixels))
+  products = program.count('dot_general[')
+  assert products > 8
+  assert program.count('precision=(Precision.HIGHEST, Precision.HIGHEST)') == (
+    products
+  )
+
+
 def test_importing_and_running_changes_no_jax_state():
   run_python("""
       import jax, numpy as np
@@ -243,6 +256,7 @@ def test_float64_bits_are_those_of_another_instruction_set(images, tmp_path):
     (np.zeros((1, 8, 8, 3), np.int64), SMALL, 'int64'),
     (np.full((2, 8, 8, 3), [[[[0]]], [[[np.nan]]]]), SMALL, r'images \[1\]'),
     (np.full((1, 8, 8, 3), np.inf), SMALL, 'infinity'),
+    (np.full((1, 8, 8, 3), 1e300), SMALL, 'beyond float32'),
     (np.zeros((1, 3, 5, 3), np.uint8), SMALL, 'batch_size=8 .* 15 pixels'),
     (np.zeros((1, 8, 8, 1), np.uint8), SMALL, 'mean=.* 1 channel'),
     (
