@@ -1,0 +1,171 @@
+"""`cifar10_linac`: LINAC representations of images, keyed by seed."""
+
+from __future__ import annotations
+
+import os
+
+import tensorflow_datasets as tfds
+
+from linac_tfds import config_names, schema, sources
+from transforms.config import LinacConfig
+
+
+class LinacBuilderConfig(tfds.core.BuilderConfig):
+  """A source and a transform; the name says both.
+
+  Attributes:
+    source: TFDS name of the image dataset to fit, `DATASET` or
+      `DATASET/CONFIG`.
+    linac: the transform.
+  """
+
+  def __init__(self, *, source: str = config_names.DEFAULT_SOURCE, **fields):
+    """Takes the fields of `LinacConfig` as keyword arguments."""
+    self.source = source
+    self.linac = LinacConfig(**fields)
+    super().__init__(
+      name=config_names.config_name(source, self.linac),
+      description=f'{source} under the key {self.linac.seed}, fitted in '
+      f'{self.linac.precision}.',
+    )
+
+
+class Builder(tfds.core.dataset_builder.FileReaderBuilder):
+  """Builder of `cifar10_linac`.
+
+  Any seed is a config: `tfds.load('cifar10_linac/seed_42')`,
+  `tfds.builder('cifar10_linac', seed=42)`. The default is the published key.
+  """
+
+  VERSION = tfds.core.Version('1.0.0')
+  RELEASE_NOTES = {'1.0.0': 'Initial release.'}  # noqa: RUF012
+  BUILDER_CONFIGS = [LinacBuilderConfig()]  # noqa: RUF012
+
+  def __init__(
+    self,
+    *,
+    config: str | LinacConfig | tfds.core.BuilderConfig | None = None,
+    seed: int | None = None,
+    data_dir: str | None = None,
+    source_data_dir: str | None = None,
+    file_format: str | None = None,
+    **kwargs,
+  ):
+    """Constructs the builder.
+
+    Args:
+      config: a config's name, a `LinacBuilderConfig`, or a `LinacConfig` for
+        CIFAR-10.
+      seed: short for the config `seed_N`.
+      data_dir: TFDS's root folder. Default: TFDS's own.
+      source_data_dir: where the source is prepared. Default: `data_dir`, then
+        TFDS's own folder; else it is downloaded into `data_dir`.
+      file_format: `'tfrecord'` (for `tfds.load`, the default) or
+        `'array_record'` (for `tfds.data_source`).
+      **kwargs: `version`, as any TFDS builder.
+
+    Raises:
+      ValueError: for a name or a seed that is none, and for both at once.
+    """
+    if seed is not None:
+      if config is not None:
+        raise ValueError(f'Pass either config={config!r} or seed={seed!r}.')
+      config = LinacBuilderConfig(seed=seed)
+    if isinstance(config, LinacConfig):
+      config = LinacBuilderConfig(**vars(config))
+    if isinstance(config, tfds.core.BuilderConfig):
+      config = config.name  # TFDS refuses a second object of a known name.
+    self.source_data_dir = source_data_dir
+    if data_dir is not None:
+      data_dir = os.path.expanduser(data_dir)  # TFDS does so when reading only.
+    super().__init__(
+      config=config, data_dir=data_dir, file_format=file_format, **kwargs
+    )
+    self._original_state.update(
+      source_data_dir=source_data_dir, file_format=file_format
+    )
+
+  @classmethod
+  def get_builder_config(cls, name: str, version=None) -> LinacBuilderConfig:
+    """The config of any valid name, not only of the registered one."""
+    del version
+    if name in cls.builder_configs:
+      return cls.builder_configs[name]
+    source, config = config_names.parse_config_name(name)
+    return LinacBuilderConfig(source=source, **vars(config))
+
+  @property
+  def prepared(self) -> bool:
+    """Whether the dataset is complete on disk."""
+    return (self.data_path / 'dataset_info.json').exists()
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    if self.prepared:
+      return self.make_info(
+        tfds.features.FeaturesDict.from_config(self.data_dir)
+      )
+    source = sources.find_source(
+      self.builder_config.source, self.source_data_dir, self._data_dir_root
+    )
+    return self.make_info(
+      schema.example_features(
+        schema.image_schema(source), self.builder_config.linac
+      )
+    )
+
+  def make_info(
+    self, features: tfds.features.FeaturesDict
+  ) -> tfds.core.DatasetInfo:
+    """The dataset's info with the given features."""
+    return self.dataset_info_from_configs(
+      features=features,
+      supervised_keys=('representation', 'label'),
+      homepage='https://proceedings.mlr.press/v162/rusu22a.html',
+      metadata=tfds.core.MetadataDict(),
+      disable_shuffling=True,
+    )
+
+  def download_and_prepare(
+    self,
+    *,
+    download_dir=None,
+    download_config=None,
+    file_format=None,
+    permissions=None,
+  ) -> None:
+    """Builds the dataset unless it is there: hours of work for all of CIFAR-10.
+
+    Prints what it is about to do first. An interrupted build goes on where it
+    stopped.
+
+    Args:
+      download_dir: where files of the source are downloaded to.
+      download_config: of it, `max_examples_per_split`, `download_mode`,
+        `beam_runner` and `beam_options` are respected.
+      file_format: as in the constructor.
+      permissions: ignored; files follow the umask.
+    """
+    del permissions
+    download_config = download_config or tfds.download.DownloadConfig()
+    overwrite = download_config.download_mode.overwrite_dataset
+    limit = download_config.max_examples_per_split
+    if self.prepared and not (overwrite or limit or file_format):
+      return
+    # Imported here, because reading needs neither Beam nor JAX.
+    from pipelines import build
+
+    build.build(
+      self,
+      build.Settings(
+        max_examples_per_split=limit,
+        overwrite=overwrite,
+        download_dir=download_dir,
+        file_format=file_format,
+      ),
+      runner=download_config.beam_runner,
+      beam_options=download_config.beam_options,
+    )
+    self.info.read_from_directory(self.data_dir)
+
+  def _download_and_prepare(self, dl_manager, download_config):
+    raise NotImplementedError('download_and_prepare does it all.')

@@ -1,0 +1,270 @@
+"""The builder: every way to name it, its three doors and every way to read."""
+
+import os
+import pickle
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+import linac_tfds
+from linac_tfds import Cifar10Linac, LinacBuilderConfig
+from pipelines import options
+from pipelines.errors import BuildError
+from pipelines.local import launch
+from transforms import LinacConfig, linac
+
+TINY = LinacBuilderConfig(
+  source='sample',
+  seed=3,
+  num_layers=2,
+  width=8,
+  num_features=2,
+  representation_layer=1,
+  num_epochs=1,
+  batch_size=128,
+  precision='float64',
+)
+NAME = f'cifar10_linac/{TINY.name}'
+IN_ORDER = tfds.ReadConfig(interleave_cycle_length=1)
+
+
+@pytest.fixture(scope='module')
+def data_dir(tmp_path_factory):
+  """A folder with the tiny dataset, built through TFDS's own door."""
+  folder = tmp_path_factory.mktemp('built')
+  tfds.builder(NAME, data_dir=folder).download_and_prepare()
+  return folder
+
+
+@pytest.mark.parametrize(
+  ('name', 'arguments', 'config'),
+  [
+    ('cifar10_linac', {}, 'seed_-2314326399425823309'),
+    ('cifar10_linac/seed_42', {}, 'seed_42'),
+    ('cifar10_linac/seed_-42_f64', {}, 'seed_-42_f64'),
+    ('cifar10_linac/seed=42', {}, 'seed_42'),
+    ('cifar10_linac', {'seed': -42}, 'seed_-42'),
+    ('cifar10_linac', {'config': 'seed_42'}, 'seed_42'),
+    ('cifar10_linac', {'config': LinacBuilderConfig(seed=42)}, 'seed_42'),
+    (
+      'cifar10_linac',
+      {'config': LinacBuilderConfig()},
+      'seed_-2314326399425823309',
+    ),
+    ('cifar10_linac/seed_42:1.0.0', {}, 'seed_42'),
+    ('cifar10_linac', {'config': LinacConfig(seed=42)}, 'seed_42'),
+  ],
+)
+def test_every_spelling_of_a_seed(tmp_path, name, arguments, config):
+  builder = tfds.builder(name, data_dir=tmp_path, **arguments)
+  assert builder.info.full_name == f'cifar10_linac/{config}/1.0.0'
+  again = pickle.loads(pickle.dumps(builder))
+  assert again.info.full_name == builder.info.full_name
+  assert again.builder_config.linac == builder.builder_config.linac
+
+
+def test_a_pickled_builder_keeps_its_arguments(tmp_path, sample_dir):
+  builder = Cifar10Linac(
+    config='sample_seed_1',
+    data_dir=tmp_path,
+    source_data_dir=sample_dir,
+    file_format='array_record',
+  )
+  again = pickle.loads(pickle.dumps(builder))
+  assert again.source_data_dir == sample_dir
+  assert again.info.file_format == tfds.core.FileFormat.ARRAY_RECORD
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'message'),
+  [
+    ({'config': 'seed_fourty'}, 'names look like seed_42'),
+    ({'seed': 'fourty'}, "seed='fourty' must be an integer"),
+    ({'seed': 1.5}, 'seed=1.5 must be an integer'),
+    ({'seed': 2**63}, '64-bit'),
+    ({'seed': 1, 'config': 'seed_1'}, 'either'),
+    ({'config': 'nosuch_seed_1'}, "source='nosuch' is no dataset"),
+    ({'config': 'cifar10_linac_seed_1'}, 'holds representations'),
+  ],
+)
+def test_what_is_no_config_is_refused(tmp_path, arguments, message):
+  with pytest.raises(ValueError, match=f'(?i){message}'):
+    tfds.builder('cifar10_linac', data_dir=tmp_path, **arguments)
+
+
+@pytest.mark.parametrize(
+  ('source', 'shape', 'classes'),
+  [
+    ('cifar10', (32, 32, 3), 10),
+    ('cifar100', (32, 32, 3), 100),
+    ('mnist', (28, 28, 1), 10),
+    ('cifar10_corrupted/fog_1', (32, 32, 3), 10),
+  ],
+)
+def test_features_follow_the_source(tmp_path, source, shape, classes):
+  config = LinacBuilderConfig(source=source, seed=1, width=64)
+  features = Cifar10Linac(config=config, data_dir=tmp_path).info.features
+  assert features['image'].shape == shape
+  assert features['label'].num_classes == classes
+  assert features['representation'].shape == (*shape[:2], 64)
+  assert features['representation'].np_dtype == np.float16
+
+
+def sources_of(data_dir, split):
+  """The images the dataset was built from."""
+  return tfds.data_source('sample', split=split, data_dir=data_dir)
+
+
+def test_load(data_dir):
+  dataset, info = tfds.load(
+    NAME,
+    split='train',
+    data_dir=data_dir,
+    with_info=True,
+    read_config=IN_ORDER,
+  )
+  examples = list(tfds.as_numpy(dataset))
+  sources = list(sources_of(data_dir, 'train'))
+  assert [e['id'].decode() for e in examples] == [
+    f'train_{i:05d}' for i in range(100)
+  ]
+  images = np.stack([e['image'] for e in examples])
+  np.testing.assert_array_equal(images, [s['image'] for s in sources])
+  assert [e['label'] for e in examples] == [s['label'] for s in sources]
+  fit = linac(images, TINY.linac)
+  np.testing.assert_array_equal(
+    [e['representation'] for e in examples],
+    fit.representation.astype(np.float16),
+  )
+  np.testing.assert_allclose([e['psnr'] for e in examples], fit.psnr, rtol=1e-6)
+  np.testing.assert_allclose(
+    [e['final_loss'] for e in examples], fit.losses[:, -1], rtol=1e-6
+  )
+  assert info.metadata['config']['seed'] == 3
+
+
+def test_subsplits_and_supervised_pairs(data_dir):
+  pairs = tfds.load(
+    NAME,
+    split='train[90%:]+test[:2]',
+    data_dir=data_dir,
+    as_supervised=True,
+  )
+  representation, label = next(iter(tfds.as_numpy(pairs)))
+  assert len(pairs) == 12
+  assert representation.shape == (32, 32, 8)
+  assert label.shape == ()
+
+
+def test_read_without_the_code(data_dir):
+  builder = tfds.builder_from_directory(data_dir / NAME / '1.0.0')
+  assert len(builder.as_dataset(split='test')) == 20
+
+
+def test_a_data_source(tmp_path):
+  builder = tfds.builder(NAME, data_dir=tmp_path, file_format='array_record')
+  builder.download_and_prepare()
+  source = tfds.data_source(NAME, split='train', data_dir=tmp_path)
+  assert len(source) == 100
+  expected = sources_of(tmp_path, 'train')[57]
+  np.testing.assert_array_equal(source[57]['image'], expected['image'])
+  fit = linac(expected['image'][np.newaxis], TINY.linac)
+  np.testing.assert_array_equal(
+    source[57]['representation'], fit.representation[0].astype(np.float16)
+  )
+
+
+def test_preparing_twice_does_nothing(data_dir, capsys):
+  before = sorted((p, p.stat().st_mtime_ns) for p in data_dir.rglob('*'))
+  tfds.builder(NAME, data_dir=data_dir).download_and_prepare()
+  assert capsys.readouterr().out == ''
+  assert before == sorted(
+    (p, p.stat().st_mtime_ns) for p in data_dir.rglob('*')
+  )
+
+
+def test_preparing_another_part_is_refused(data_dir):
+  builder = Cifar10Linac(config=TINY, data_dir=data_dir)
+  with pytest.raises(BuildError, match='--overwrite'):
+    builder.download_and_prepare(
+      download_config=tfds.download.DownloadConfig(max_examples_per_split=2)
+    )
+
+
+def test_the_home_folder_is_expanded(tmp_path, monkeypatch):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  builder = tfds.builder(NAME, data_dir='~/data')
+  assert builder.data_path.parents[2] == tmp_path / 'data'
+
+
+def test_preparing_says_first_what_it_will_do(tmp_path, capsys, monkeypatch):
+  older = tmp_path / 'cifar10_linac' / TINY.name / '0.9.0'
+  older.mkdir(parents=True)
+  (older / 'dataset_info.json').write_text('{}')
+  monkeypatch.setattr(launch, 'run', lambda *args: 1 / 0)
+  with pytest.raises(ZeroDivisionError):
+    tfds.builder(NAME, data_dir=tmp_path).download_and_prepare(
+      download_config=tfds.download.DownloadConfig(max_examples_per_split=2)
+    )
+  output = capsys.readouterr().out
+  for part in ('images   4', 'size', 'time', str(tmp_path)):
+    assert part in output
+  # The command it gives is that of this very build.
+  line = next(s for s in output.splitlines() if 'pipelines.build' in s)
+  command = options.parse(shlex.split(line)[3:])
+  assert command.config == TINY.name
+  assert command.settings.max_examples_per_split == 2
+  assert f'cifar10_linac/{TINY.name}:0.9.0' in output
+
+
+def test_tfds_build(data_dir, tmp_path):
+  """The third door makes the same files as the second."""
+  subprocess.run(
+    [
+      *(sys.executable, '-m', 'tensorflow_datasets.scripts.cli.main', 'build'),
+      *(NAME, '--imports', 'linac_tfds', '--data_dir', str(tmp_path)),
+    ],
+    check=True,
+    capture_output=True,
+  )
+  ours, theirs = (
+    {p.name: p.read_bytes() for p in (f / NAME / '1.0.0').glob('*linac-*')}
+    for f in (data_dir, tmp_path)
+  )
+  assert len(ours) == 5
+  assert ours == theirs
+
+
+def test_reading_needs_neither_beam_nor_jax(data_dir):
+  code = f"""
+import sys
+sys.modules['jax'] = sys.modules['apache_beam'] = None
+import linac_tfds
+import tensorflow_datasets as tfds
+dataset = tfds.load({NAME!r}, split='test', data_dir={str(data_dir)!r})
+assert len(list(dataset)) == 20
+assert len(tfds.data_source('sample', split='test', data_dir={str(data_dir)!r}))
+"""
+  subprocess.run(
+    [sys.executable, '-c', code], check=True, env=os.environ, timeout=120
+  )
+
+
+class TfdsConventionsTest(tfds.testing.DatasetBuilderTestCase):
+  """TFDS's own checks of a builder."""
+
+  DATASET_CLASS = linac_tfds.Cifar10Linac
+  BUILDER_CONFIG_NAMES_TO_TEST = (TINY,)
+  SPLITS = {'train': 100, 'test': 20}  # noqa: RUF012
+  EXAMPLE_DIR = os.path.dirname(__file__)
+  OVERLAPPING_SPLITS = ('train', 'test')
+
+
+def test_config_objects_say_what_they_are():
+  assert TINY.source == 'sample'
+  assert TINY.linac == LinacConfig(**vars(TINY.linac))
+  assert 'float64' in TINY.description
