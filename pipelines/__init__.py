@@ -1,0 +1,1 @@
+"""The Beam pipeline that fits a dataset shard by shard."""

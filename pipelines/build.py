@@ -1,0 +1,201 @@
+r"""Builds a LINAC dataset.
+
+The sample, offline, in a minute:
+
+  python -m pipelines.build --source sample --data_dir /tmp/linac
+
+CIFAR-10 under a seed of your own, on all cores of this machine:
+
+  python -m pipelines.build --source cifar10 --data_dir /data --seed 42
+
+The same command goes on after any interruption.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import pathlib
+import shutil
+import sys
+
+import tensorflow_datasets as tfds
+
+from linac_tfds import Cifar10Linac
+from pipelines import options, publish, summary
+from pipelines.errors import BuildError, reason_of
+from pipelines.local import launch
+from pipelines.plan import FAILURE_FILE, DatasetPlan
+from pipelines.prepare import Settings, check_folder, make_plan
+from pipelines.progress import Progress
+
+_LOCAL_RUNNERS = ('directrunner', 'fnapirunner', 'switchingdirectrunner')
+
+
+def build(
+  builder: Cifar10Linac,
+  settings: Settings,
+  runner=None,
+  beam_options=None,
+) -> None:
+  """Builds the builder's dataset, or goes on where a build stopped.
+
+  Prints what it is about to do, a progress bar and a summary.
+
+  Args:
+    builder: of the dataset; says the transform, the source and the folder.
+    settings: the rest.
+    runner: a Beam runner, by name or as an object; None, `'DirectRunner'` and
+      `'FnApiRunner'` stand for pinned processes on this machine.
+    beam_options: `PipelineOptions` for any other runner.
+
+  Raises:
+    BuildError: if it cannot start or go on; what is finished is kept.
+    ValueError: naming the value, if a setting does not fit.
+  """
+  try:
+    with _only_build_in(pathlib.Path(builder.data_path.parent)):
+      plan = make_plan(builder, settings)
+      _build(plan, settings, runner, beam_options)
+  except OSError as error:
+    raise BuildError(f'{error}. What is finished is kept.') from error
+
+
+def _build(plan: DatasetPlan, settings: Settings, runner, beam_options) -> None:
+  if _is_published(plan) and not plan.overwrite:
+    shutil.rmtree(plan.staging, ignore_errors=True)
+    summary.print_summary(plan)
+    return
+  runner = runner or _option(beam_options, 'StandardOptions', 'runner')
+  num_workers = _num_workers(settings, beam_options)
+  summary.announce(plan, settings, num_workers)
+  plan.save()
+  failure = plan.staging / FAILURE_FILE
+  # What a killed build left behind.
+  for leftover in (failure, *plan.staging.rglob('*.tmp*')):
+    leftover.unlink(missing_ok=True)
+  progress = Progress(plan)
+  try:
+    if _is_local(runner):
+      launch.run(plan, num_workers, progress)
+    else:
+      _run_on(runner, beam_options, plan)
+    progress.update()
+  finally:
+    progress.close()
+  if failure.exists():
+    reasons = failure.read_text().splitlines()
+    raise BuildError(
+      '\n'.join(reasons[:5])
+      + f'\n{len(reasons)} of {len(plan.shards())} shards could not be made; '
+      f'nothing is published. The others are kept in {plan.staging}.'
+    )
+  summary.print_summary(plan, progress)
+
+
+@contextlib.contextmanager
+def _only_build_in(folder: pathlib.Path):
+  """Keeps others from building the same config in the same place.
+
+  Raises:
+    BuildError: if somebody else does, or the folder cannot be written.
+  """
+  check_folder(os.fspath(folder))
+  folder.mkdir(parents=True, exist_ok=True)
+  # The lock is on the folder itself, so it leaves no file and dies with us.
+  handle = os.open(folder, os.O_RDONLY)
+  try:
+    _lock(handle, folder)
+    try:
+      yield
+    finally:
+      with contextlib.suppress(OSError):  # What was refused leaves no trace.
+        folder.rmdir()
+        folder.parent.rmdir()
+  finally:
+    os.close(handle)
+
+
+def _lock(handle: int, folder: pathlib.Path) -> None:
+  try:
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    # Whoever held it may have removed the folder, and a third made it anew.
+    locked = os.path.samestat(os.fstat(handle), os.stat(folder))
+  except (BlockingIOError, FileNotFoundError):
+    locked = False
+  if not locked:
+    raise BuildError(
+      f'Another build is at work in {folder}. Wait for it, or stop it; what it '
+      'finished is kept.'
+    )
+
+
+def _is_published(plan: DatasetPlan) -> bool:
+  return publish.published_fingerprint(plan) == plan.fingerprint
+
+
+def _num_workers(settings: Settings, beam_options) -> int:
+  """Local processes: as set, as Beam's options say, or one per core."""
+  number = settings.direct_num_workers
+  mode = _option(beam_options, 'DirectOptions', 'direct_running_mode')
+  if number is None and mode == 'multi_processing':
+    number = _option(beam_options, 'DirectOptions', 'direct_num_workers')
+  return number or launch.default_workers()
+
+
+def _option(beam_options, view: str, name: str):
+  if beam_options is None:
+    return None  # Importing Beam takes seconds.
+  from apache_beam.options import pipeline_options
+
+  return getattr(beam_options.view_as(getattr(pipeline_options, view)), name)
+
+
+def _is_local(runner) -> bool:
+  name = runner if isinstance(runner, str) else type(runner).__name__
+  return runner is None or name.rpartition('.')[2].lower() in _LOCAL_RUNNERS
+
+
+def _run_on(runner, beam_options, plan) -> None:
+  import apache_beam as beam
+
+  from pipelines.flow import build_datasets
+
+  try:
+    with beam.Pipeline(runner=runner, options=beam_options) as root:
+      build_datasets(root, [str(plan.staging)])
+  except Exception as error:
+    raise BuildError(
+      f'The build failed: {reason_of(error)}\nFinished shards are kept: run '
+      'the same command again to go on.'
+    ) from error
+
+
+def main(argv: list[str]) -> int:
+  """Returns the exit status: 0, 1 for a failed build, 2 for bad arguments."""
+  # Beam and TFDS have warnings of their own on being imported.
+  logging.getLogger().setLevel(logging.ERROR)
+  if not sys.stderr.isatty():
+    tfds.disable_progress_bar()  # It draws over itself, which a file cannot.
+  try:
+    command = options.parse(argv)
+    build(command.builder(), command.settings, command.runner, command.beam)
+  except ValueError as error:
+    print(f'error: {error}', file=sys.stderr)
+    return 2
+  except BuildError as error:
+    print(f'error: {error}', file=sys.stderr)
+    return 1
+  except KeyboardInterrupt:
+    print(
+      '\nStopped. Finished shards are kept; the same command goes on.',
+      file=sys.stderr,
+    )
+    return 130
+  return 0
+
+
+if __name__ == '__main__':
+  sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,79 @@
+"""The Beam pipeline: plan, fit and write shards, finalise datasets.
+
+Nothing larger than a shard's record travels between steps: representations go
+from the device to a file within one worker.
+"""
+
+from __future__ import annotations
+
+import itertools
+import pathlib
+from collections.abc import Iterable, Iterator
+
+import apache_beam as beam
+
+from pipelines.manifest import read_manifest
+from pipelines.plan import FAILURE_FILE, DatasetPlan, ShardSpec, load_plan
+from pipelines.publish import publish
+from pipelines.shards import ShardRecord, finish_shards
+
+Task = tuple[ShardSpec, ...]
+
+
+def build_datasets(root: beam.Pipeline, stagings: list[str]) -> None:
+  """Builds every dataset whose plan is saved in one of the staging folders."""
+  _ = (
+    root
+    | 'Datasets' >> beam.Create(stagings)
+    | 'PlanTasks' >> beam.FlatMap(plan_tasks)
+    | 'Redistribute' >> beam.Reshuffle()
+    | 'FitAndWrite' >> beam.FlatMap(fit_task)
+    | 'GroupByDataset' >> beam.GroupByKey()
+    | 'Finalise' >> beam.MapTuple(finalise)
+  )
+
+
+def plan_tasks(staging: str) -> Iterator[Task]:
+  """Cuts a dataset into tasks, those with work to do first."""
+  plan = load_plan(staging)
+  pending, done = [], []
+  for shard in plan.shards():
+    (done if read_manifest(plan, shard) else pending).append(shard)
+  yield from _runs(plan, pending)
+  yield from _runs(plan, done)
+
+
+def _runs(plan: DatasetPlan, shards: list[ShardSpec]) -> Iterator[Task]:
+  """Runs of consecutive shards, as long as a device keeps busy with.
+
+  A CPU core, which fits single images, gets single shards; a device that fits
+  hundreds at once gets shards for several batches.
+  """
+  # Consecutive shards share the difference between index and position.
+  for _, run in itertools.groupby(
+    enumerate(shards), lambda item: (item[1].split, item[1].index - item[0])
+  ):
+    run = [shard for _, shard in run]
+    size = max(1, 4 * plan.images_per_batch // run[0].size)
+    for i in range(0, len(run), size):
+      yield tuple(run[i : i + size])
+
+
+def fit_task(task: Task) -> Iterator[tuple[str, ShardRecord]]:
+  """Finishes the shards of a task; yields their records by dataset."""
+  for record in finish_shards(task):
+    yield record.shard.dataset, record
+
+
+def finalise(staging: str, records: Iterable[ShardRecord]) -> None:
+  """Publishes a dataset, or says why not in its `FAILURE_FILE`.
+
+  A failure is no exception: it would hold up the pipeline's other datasets.
+  """
+  records = list(records)
+  errors = [record.error for record in records if record.error]
+  if errors:
+    text = '\n'.join(errors)
+    (pathlib.Path(staging) / FAILURE_FILE).write_text(text)
+  else:
+    publish(staging, {r.shard: r.sha256 for r in records})

@@ -1,0 +1,60 @@
+"""The driver process of a local build: runs the pipeline on FnApiRunner.
+
+Started by `launch`, as `python -m pipelines.local.driver PARENT WORKERS
+STAGING...`.
+"""
+
+import logging
+import os
+import shlex
+import sys
+import threading
+import traceback
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.environments import SubprocessSDKEnvironment
+
+from pipelines.errors import reason_of
+from pipelines.flow import build_datasets
+from pipelines.local import parent
+from pipelines.local.parent import DRIVER_PID, WORKER_DIED
+
+
+def main(argv: list[str]) -> None:
+  caller, num_workers, *stagings = argv
+  parent.end_with(int(caller))
+  os.environ[DRIVER_PID] = str(os.getpid())
+  threading.excepthook = _end_when_a_worker_died
+  # Its advice on the running mode does not know of our own environment.
+  logging.getLogger('apache_beam.runners.portability').setLevel(logging.ERROR)
+
+  command = f'exec {shlex.quote(sys.executable)} -m pipelines.local.worker'
+  runner = FnApiRunner(
+    default_environment=SubprocessSDKEnvironment.from_command_string(command)
+  )
+  options = PipelineOptions([], direct_num_workers=int(num_workers))
+  try:
+    with beam.Pipeline(runner=runner, options=options) as root:
+      build_datasets(root, stagings)
+  except Exception as error:
+    traceback.print_exc()
+    print(f'{parent.REASON}{reason_of(error)}', file=sys.stderr)
+    sys.exit(1)
+
+
+def _end_when_a_worker_died(args: threading.ExceptHookArgs) -> None:
+  """Ends the run: Beam would wait for ever for a worker that is gone.
+
+  Beam's thread that waits for a worker process raises when it fails.
+  """
+  if args.thread and args.thread.name == 'run_worker':
+    print(f'{parent.REASON}{args.exc_value}', file=sys.stderr, flush=True)
+    # The other workers follow this process.
+    os._exit(WORKER_DIED)
+  threading.__excepthook__(args)
+
+
+if __name__ == '__main__':
+  main(sys.argv[1:])

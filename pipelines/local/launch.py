@@ -1,0 +1,96 @@
+"""Starts the driver of a local build and follows it to its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+
+from pipelines.errors import BuildError
+from pipelines.local.parent import REASON, WORKER_DIED
+from pipelines.plan import DatasetPlan
+from pipelines.progress import Progress
+
+LOG_FILE = 'build.log'
+
+# A worker's own footprint: Beam, JAX and a batch of examples.
+_WORKER_BYTES = 2**30
+
+_ENVIRONMENT = {
+  # Workers are one per core: a library's own threads would only compete.
+  'OMP_NUM_THREADS': '1',
+  'OPENBLAS_NUM_THREADS': '1',
+  'JAX_PLATFORMS': 'cpu',
+}
+
+
+def num_cores() -> int:
+  """Cores this process may use."""
+  if hasattr(os, 'sched_getaffinity'):  # Linux only.
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
+
+
+def default_workers() -> int:
+  """One worker per core, fewer where memory is short."""
+  memory = psutil.virtual_memory().available
+  return max(1, min(num_cores(), int(memory / _WORKER_BYTES)))
+
+
+def run(plan: DatasetPlan, num_workers: int, progress: Progress) -> None:
+  """Builds a dataset whose plan is saved.
+
+  Raises:
+    BuildError: if a worker died or the pipeline failed.
+  """
+  log = plan.staging / LOG_FILE
+  with open(log, 'w') as log_file:
+    driver = _start(plan, num_workers, log_file)
+  try:
+    while driver.poll() is None:
+      time.sleep(0.3)
+      progress.update()
+  finally:
+    _end(driver)
+  if driver.returncode == WORKER_DIED:
+    raise BuildError(
+      f'A worker process died: {_reason(log)}. A return code of 137 or -9 most '
+      'often means that memory was short; then a smaller --direct_num_workers '
+      f'than {num_workers} helps.\nFinished shards are kept: run the same '
+      f'command again to go on. The log is {log}.'
+    )
+  if driver.returncode:
+    raise BuildError(
+      f'The build failed: {_reason(log)}\nFinished shards are kept: run the '
+      f'same command again to go on. The log is {log}.'
+    )
+
+
+def _reason(log: pathlib.Path) -> str:
+  lines = [s for s in log.read_text().splitlines() if s.startswith(REASON)]
+  return lines[-1].removeprefix(REASON) if lines else 'its log says more'
+
+
+def _start(plan: DatasetPlan, num_workers: int, log_file) -> subprocess.Popen:
+  arguments = [os.getpid(), num_workers, plan.staging]
+  return subprocess.Popen(
+    [sys.executable, '-m', 'pipelines.local.driver', *map(str, arguments)],
+    env=os.environ | _ENVIRONMENT | {'PYTHONPATH': os.pathsep.join(sys.path)},
+    stdout=log_file,
+    stderr=log_file,
+    # Ctrl-C is for this process; it ends the others itself.
+    start_new_session=True,
+  )
+
+
+def _end(driver: subprocess.Popen) -> None:
+  """Ends the driver and its workers, if they have not ended yet."""
+  with contextlib.suppress(ProcessLookupError):
+    os.killpg(driver.pid, signal.SIGKILL)
+  driver.wait()

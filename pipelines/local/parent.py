@@ -1,0 +1,29 @@
+"""What the processes of a local build know of one another."""
+
+import contextlib
+import os
+import threading
+import time
+
+import psutil
+
+# Environment variable that tells workers their driver's process id.
+DRIVER_PID = 'LINAC_DRIVER_PID'
+# Marks the line of a driver's log that says why it failed.
+REASON = 'REASON: '
+# Exit status of a driver that lost a worker.
+WORKER_DIED = 70
+
+
+def end_with(pid: int) -> None:
+  """Watches process `pid` from a thread; ends this process soon after it."""
+  parent = psutil.Process(pid)
+
+  def watch():
+    # is_running also tells a reused pid from the process it was.
+    with contextlib.suppress(psutil.NoSuchProcess):
+      while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(1)
+    os._exit(1)
+
+  threading.Thread(target=watch, name='end_with_parent', daemon=True).start()

@@ -1,0 +1,101 @@
+"""The small file beside each finished shard: a shard is done when it holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+
+from pipelines.plan import MANIFESTS, DatasetPlan, ShardSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+  """What a shard file holds and how it came about.
+
+  Attributes:
+    split: of the dataset.
+    index: of the shard in its split.
+    start: first example of the split.
+    stop: one past the last.
+    fingerprint: of the dataset.
+    file_name: of the shard.
+    file_bytes: its size.
+    example_bytes: the examples' size without the file format's framing.
+    sha256: of the file.
+    ids: of the examples, in order.
+    psnr: of each example, in dB.
+    final_loss: of each example.
+    representation_sha256: of each stored representation, 16 hex digits.
+    device: the kind of device that fitted them.
+    versions: of the libraries that matter to the bits.
+  """
+
+  split: str
+  index: int
+  start: int
+  stop: int
+  fingerprint: str
+  file_name: str
+  file_bytes: int
+  example_bytes: int
+  sha256: str
+  ids: list[str]
+  psnr: list[float]
+  final_loss: list[float]
+  representation_sha256: list[str]
+  device: str
+  versions: dict[str, str]
+
+
+def manifest_path(plan: DatasetPlan, shard: ShardSpec) -> pathlib.Path:
+  """Where the manifest of a shard is staged."""
+  name = shard.file_name(plan.file_format)
+  return plan.staging / MANIFESTS / f'{name}.json'
+
+
+def write_manifest(
+  plan: DatasetPlan, shard: ShardSpec, manifest: Manifest
+) -> None:
+  """Commits a shard: from here on it is done."""
+  path = manifest_path(plan, shard)
+  path.parent.mkdir(exist_ok=True)
+  part = path.with_suffix(f'.tmp{os.getpid()}')
+  with open(part, 'w') as f:
+    json.dump(dataclasses.asdict(manifest), f)
+    f.flush()
+    os.fsync(f.fileno())
+  part.rename(path)
+
+
+def read_manifest(plan: DatasetPlan, shard: ShardSpec) -> Manifest | None:
+  """The manifest of a staged shard, or None if there is no valid one."""
+  try:
+    manifest = Manifest(**json.loads(manifest_path(plan, shard).read_text()))
+  except (FileNotFoundError, ValueError, TypeError):
+    return None
+  expected = (shard.fingerprint, shard.split, shard.start, shard.stop)
+  actual = (
+    manifest.fingerprint,
+    manifest.split,
+    manifest.start,
+    manifest.stop,
+  )
+  return manifest if actual == expected else None
+
+
+def sound_manifest(plan: DatasetPlan, shard: ShardSpec) -> Manifest | None:
+  """The manifest, if the shard file is what it says, to the last bit."""
+  manifest = read_manifest(plan, shard)
+  path = plan.staging / shard.file_name(plan.file_format)
+  if manifest and path.exists() and file_sha256(path) == manifest.sha256:
+    return manifest
+  return None
+
+
+def file_sha256(path: pathlib.Path) -> str:
+  """SHA-256 of a file, in hexadecimal."""
+  with open(path, 'rb') as f:
+    return hashlib.file_digest(f, 'sha256').hexdigest()

@@ -1,0 +1,209 @@
+"""The command line of `python -m pipelines.build`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import os
+
+from linac_tfds import Cifar10Linac, LinacBuilderConfig, config_names
+from linac_tfds.schema import STORAGE_DTYPES
+from pipelines.local.launch import default_workers
+from pipelines.prepare import FILE_FORMATS, Settings, check_folder
+from transforms.config import (
+  ACTIVATIONS,
+  KEY_DERIVATIONS,
+  PRECISIONS,
+  LinacConfig,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+  """A parsed command line.
+
+  Attributes:
+    config: name of the dataset's config.
+    data_dir: TFDS's root folder, or None for its default.
+    source_data_dir: where the source is prepared, or None.
+    settings: of the build.
+    runner: name of a Beam runner, or None.
+    beam: `PipelineOptions` of that runner, or None.
+  """
+
+  config: str
+  data_dir: str | None
+  source_data_dir: str | None
+  settings: Settings
+  runner: str | None
+  beam: object
+
+  def builder(self) -> Cifar10Linac:
+    """The builder of the dataset.
+
+    Raises:
+      BuildError: if the data folder cannot be written.
+    """
+    if self.data_dir:
+      check_folder(os.path.expanduser(self.data_dir))
+    return Cifar10Linac(
+      config=self.config,
+      data_dir=self.data_dir,
+      source_data_dir=self.source_data_dir,
+    )
+
+
+def parse(argv: list[str]) -> Command:
+  """Parses and checks the whole command line.
+
+  Raises:
+    ValueError: naming the option and its value, or an unknown option.
+  """
+  args, rest = _parser().parse_known_args(argv)
+  for name in ('data_dir', 'source_data_dir', 'splits'):
+    if getattr(args, name) == '':
+      raise ValueError(f'{name} is empty; is a shell variable not set?')
+  config = LinacBuilderConfig(
+    source=args.source,
+    **{
+      field.name: config_names.parse_field(field.name, text)
+      for field in dataclasses.fields(LinacConfig)
+      if (text := getattr(args, field.name)) is not None
+    },
+  )
+  names = {field.name for field in dataclasses.fields(Settings)}
+  values = {k: v for k, v in vars(args).items() if k in names}
+  if args.splits:
+    values['splits'] = tuple(s.strip() for s in args.splits.split(','))
+  values['direct_num_workers'] = args.direct_num_workers or default_workers()
+  return Command(
+    config=config.name,
+    data_dir=args.data_dir,
+    source_data_dir=args.source_data_dir,
+    settings=Settings(**values),
+    runner=args.runner,
+    beam=_beam_options(rest, args.runner),
+  )
+
+
+class _Parser(argparse.ArgumentParser):
+  """Raises what argparse would print with a page of usage."""
+
+  def error(self, message: str):
+    raise ValueError(message)
+
+
+def _parser() -> argparse.ArgumentParser:
+  parser = _Parser(
+    prog='python -m pipelines.build',
+    description='Builds a LINAC dataset, or goes on where a build stopped.',
+    epilog='Any option of the Beam runner may follow.',
+    allow_abbrev=False,
+  )
+  parser.add_argument(
+    '--data_dir', help="TFDS's data folder (default: ~/tensorflow_datasets)"
+  )
+  parser.add_argument(
+    '--source',
+    default=config_names.DEFAULT_SOURCE,
+    help='TFDS image dataset to fit, or `sample`, which needs no network '
+    '(default: %(default)s)',
+  )
+  parser.add_argument(
+    '--source_data_dir',
+    help='where the source is prepared (default: --data_dir, then '
+    "TFDS's folder; else it is downloaded into --data_dir)",
+  )
+  parser.add_argument('--splits', help='such as train,test (default: all)')
+  parser.add_argument(
+    '--max_examples_per_split', type=int, metavar='N', help='the first N only'
+  )
+  parser.add_argument(
+    '--examples_per_shard',
+    type=int,
+    metavar='N',
+    help='at most (default: 128; 32 in splits of fewer than 4,096)',
+  )
+  parser.add_argument(
+    '--storage_dtype', choices=STORAGE_DTYPES, default='float16'
+  )
+  parser.add_argument(
+    '--file_format',
+    choices=FILE_FORMATS,
+    default='tfrecord',
+    help='tfrecord is read by tfds.load, array_record by tfds.data_source '
+    '(default: %(default)s)',
+  )
+  parser.add_argument(
+    '--images_per_batch',
+    type=int,
+    default=1,
+    metavar='N',
+    help='fitted by one call to the device; speed only (default: 1)',
+  )
+  parser.add_argument(
+    '--overwrite',
+    action='store_true',
+    help='replace a dataset of the same name',
+  )
+  parser.add_argument(
+    '--runner', help='Beam runner (default: DirectRunner, this machine)'
+  )
+  parser.add_argument(
+    '--direct_num_workers',
+    type=int,
+    default=0,
+    metavar='N',
+    help='local processes (default: one per core, fewer if memory is short)',
+  )
+  transform = parser.add_argument_group('transform', 'Fields of LinacConfig.')
+  for field in dataclasses.fields(LinacConfig):
+    transform.add_argument(
+      f'--{field.name}',
+      metavar='X',
+      help=_field_help(field),
+    )
+  return parser
+
+
+def _field_help(field: dataclasses.Field) -> str:
+  choices = {
+    'key_derivation': KEY_DERIVATIONS,
+    'activation': ACTIVATIONS,
+    'precision': PRECISIONS,
+    'use_bias': ('True', 'False'),
+  }.get(field.name)
+  default = config_names.format_field(field.default).replace('_', ',')
+  prefix = f'{", ".join(choices)}; ' if choices else ''
+  return f'{prefix}default: {default}'
+
+
+def beam_parser() -> argparse.ArgumentParser:
+  """A parser of all of Beam's options."""
+  from apache_beam.options.pipeline_options import PipelineOptions
+
+  parser = _Parser(add_help=False, allow_abbrev=False)
+  for options in PipelineOptions.__subclasses__():
+    options._add_argparse_args(parser)
+  return parser
+
+
+def _beam_options(rest: list[str], runner: str | None):
+  """Beam's options; all of `rest` must be some.
+
+  Beam itself only warns of those it does not know.
+  """
+  if not rest and not runner:
+    return None  # Importing Beam takes seconds.
+  from apache_beam.options.pipeline_options import PipelineOptions
+
+  parser = beam_parser()
+  _, unknown = parser.parse_known_args(rest)
+  if unknown:
+    known = [*_parser()._option_string_actions, *parser._option_string_actions]
+    option = unknown[0].partition('=')[0]
+    near = difflib.get_close_matches(option, known, 1)
+    hint = f' Did you mean {near[0]}?' if near else ''
+    raise ValueError(f'unknown option {option}.{hint}')
+  return PipelineOptions(rest, runner=runner)

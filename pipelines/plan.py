@@ -1,0 +1,210 @@
+"""What a build consists of: one dataset, cut into shards.
+
+A plan depends on the data and the configuration alone, never on the number of
+workers, so that any of them may take up the work of any other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import pathlib
+
+from linac_tfds import config_names
+from linac_tfds.schema import ImageSchema
+from transforms.config import LinacConfig
+
+DATASET = 'cifar10_linac'
+PLAN_FILE = 'plan.json'
+MANIFESTS = 'manifests'
+# Why shards could not be made, a line each.
+FAILURE_FILE = 'failure.txt'
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceSpec:
+  """A prepared TFDS dataset.
+
+  Attributes:
+    name: `DATASET` or `DATASET/CONFIG`.
+    version: of the prepared data.
+    data_dir: TFDS's root folder that holds it.
+    directory: of the prepared data, the one with its `dataset_info.json`.
+    schema: of its examples.
+  """
+
+  name: str
+  version: str
+  data_dir: str
+  directory: str
+  schema: ImageSchema
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardSpec:
+  """One output file: examples `[start, stop)` of a split of the source.
+
+  Attributes:
+    dataset: the dataset's staging folder, which holds its plan.
+    split: of the source and of the dataset.
+    index: of the shard in its split.
+    count: shards of the split.
+    start: first example.
+    stop: one past the last example.
+    fingerprint: of the dataset.
+  """
+
+  dataset: str
+  split: str
+  index: int
+  count: int
+  start: int
+  stop: int
+  fingerprint: str
+
+  @property
+  def size(self) -> int:
+    """Number of examples."""
+    return self.stop - self.start
+
+  def file_name(self, file_format: str) -> str:
+    """The name TFDS reads the shard under."""
+    return (
+      f'{DATASET}-{self.split}.{file_format}-'
+      f'{self.index:05d}-of-{self.count:05d}'
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetPlan:
+  """Everything workers need to know of one dataset.
+
+  Attributes:
+    config: the transform.
+    source: the images.
+    splits: name and number of examples of each split, in order.
+    data_dir: TFDS's root folder.
+    version: of the dataset.
+    storage_dtype: of the stored representations.
+    file_format: `'tfrecord'` or `'array_record'`.
+    examples_per_shard: at most; None for 128, or 32 in a split of fewer than
+      4,096 examples.
+    images_per_batch: images fitted by one call to the device.
+    overwrite: whether to replace another dataset of the same name.
+  """
+
+  config: LinacConfig
+  source: SourceSpec
+  splits: tuple[tuple[str, int], ...]
+  data_dir: str
+  version: str
+  storage_dtype: str = 'float16'
+  file_format: str = 'tfrecord'
+  examples_per_shard: int | None = None
+  images_per_batch: int = 1
+  overwrite: bool = False
+
+  @property
+  def config_name(self) -> str:
+    """The TFDS config name."""
+    return config_names.config_name(self.source.name, self.config)
+
+  @property
+  def directory(self) -> pathlib.Path:
+    """Where TFDS looks for the dataset."""
+    return (
+      pathlib.Path(self.data_dir) / DATASET / self.config_name / self.version
+    )
+
+  @property
+  def staging(self) -> pathlib.Path:
+    """Where its shards are collected until all are there."""
+    return self.directory.with_name(
+      f'staging.{self.version}.{self.fingerprint[:16]}'
+    )
+
+  @property
+  def num_examples(self) -> int:
+    """Examples of all splits."""
+    return sum(size for _, size in self.splits)
+
+  @property
+  def representation_bytes(self) -> int:
+    """Bytes of one stored representation."""
+    height, width, channels = self.source.schema.shape
+    itemsize = {'float16': 2, 'float32': 4}[self.storage_dtype]
+    units = self.config.representation_channels(channels)
+    return height * width * units * itemsize
+
+  @functools.cached_property
+  def identity(self) -> dict:
+    """What the dataset's bits depend on: the fingerprint's contents."""
+    return {
+      'config': dataclasses.asdict(self.config),
+      'source': {'name': self.source.name, 'version': self.source.version},
+      'shard_stops': [[s, self._shard_stops(size)] for s, size in self.splits],
+      'storage_dtype': self.storage_dtype,
+      'file_format': self.file_format,
+      'version': self.version,
+    }
+
+  @functools.cached_property
+  def fingerprint(self) -> str:
+    """SHA-256 of the identity, in hexadecimal."""
+    text = json.dumps(self.identity, sort_keys=True, separators=(',', ':'))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+  def shards(self) -> list[ShardSpec]:
+    """All shards, split by split, in order."""
+    shards, dataset = [], str(self.staging)
+    for split, size in self.splits:
+      stops = self._shard_stops(size)
+      for i, (start, stop) in enumerate(zip([0, *stops], stops, strict=False)):
+        shards.append(
+          ShardSpec(
+            dataset=dataset,
+            split=split,
+            index=i,
+            count=len(stops),
+            start=start,
+            stop=stop,
+            fingerprint=self.fingerprint,
+          )
+        )
+    return shards
+
+  def _shard_stops(self, size: int) -> list[int]:
+    """Where the shards of a split end; sizes differ by at most one."""
+    limit = self.examples_per_shard or (128 if size >= 4096 else 32)
+    count = -(-size // limit)
+    return [(i + 1) * size // count for i in range(count)]
+
+  def save(self) -> None:
+    """Writes the plan into its staging folder, for workers to load."""
+    self.staging.mkdir(parents=True, exist_ok=True)
+    path = self.staging / PLAN_FILE
+    part = path.with_suffix('.tmp')
+    part.write_text(json.dumps(dataclasses.asdict(self), indent=2))
+    part.rename(path)
+
+
+def load_plan(staging: str) -> DatasetPlan:
+  """The plan saved in a staging folder."""
+  fields = json.loads((pathlib.Path(staging) / PLAN_FILE).read_text())
+  source = fields.pop('source')
+  schema = source.pop('schema')
+  return DatasetPlan(
+    config=LinacConfig(**fields.pop('config')),
+    source=SourceSpec(
+      schema=ImageSchema(
+        shape=tuple(schema['shape']),
+        class_names=tuple(schema['class_names']),
+        has_id=schema['has_id'],
+      ),
+      **source,
+    ),
+    splits=tuple((name, size) for name, size in fields.pop('splits')),
+    **fields,
+  )

@@ -1,0 +1,172 @@
+"""Turns a builder and settings into a plan, and refuses what cannot work."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import shutil
+
+import tensorflow_datasets as tfds
+
+from linac_tfds import Cifar10Linac
+from linac_tfds.schema import STORAGE_DTYPES, image_schema
+from linac_tfds.sources import find_source
+from pipelines.errors import BuildError
+from pipelines.local import launch
+from pipelines.manifest import manifest_path
+from pipelines.plan import DatasetPlan
+from pipelines.publish import check_target, published_fingerprint
+from pipelines.sources import prepare_source
+
+FILE_FORMATS = ('tfrecord', 'array_record')
+# Image, label, ids and statistics of an example, and its share of a manifest.
+_EXAMPLE_OVERHEAD = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """What a build is told beyond its builder.
+
+  Attributes:
+    splits: to build; None for all of the source.
+    max_examples_per_split: the first so many of each split; None for all.
+    examples_per_shard: at most; None for the layout's own choice.
+    storage_dtype: of the stored representations.
+    file_format: of the shards; None for the builder's.
+    images_per_batch: images fitted by one call to the device.
+    direct_num_workers: local processes; None for one per core.
+    overwrite: whether to replace a dataset of the same name.
+    download_dir: where files of the source are downloaded to.
+  """
+
+  splits: tuple[str, ...] | None = None
+  max_examples_per_split: int | None = None
+  examples_per_shard: int | None = None
+  storage_dtype: str = 'float16'
+  file_format: str | None = None
+  images_per_batch: int = 1
+  direct_num_workers: int | None = None
+  overwrite: bool = False
+  download_dir: str | None = None
+
+  def __post_init__(self):
+    for name in (
+      'max_examples_per_split',
+      'examples_per_shard',
+      'images_per_batch',
+      'direct_num_workers',
+    ):
+      value = getattr(self, name)
+      if value is not None and value < 1:
+        raise ValueError(f'{name}={value} must be at least 1.')
+    cores = launch.num_cores()
+    if self.direct_num_workers and self.direct_num_workers > cores:
+      raise ValueError(
+        f'direct_num_workers={self.direct_num_workers}: there are {cores} '
+        'cores to pin them to.'
+      )
+    if self.storage_dtype not in STORAGE_DTYPES:
+      raise ValueError(
+        f'storage_dtype={self.storage_dtype!r} is unknown; choose one of '
+        f'{", ".join(STORAGE_DTYPES)}.'
+      )
+
+
+def make_plan(builder: Cifar10Linac, settings: Settings) -> DatasetPlan:
+  """Checks everything that can be checked before work starts.
+
+  Raises:
+    BuildError: if the folder, the disk or the source do not allow the build.
+    ValueError: naming the value, if the transform does not fit the images or a
+      setting does not fit the source.
+  """
+  config = builder.builder_config.linac
+  check_folder(os.fspath(builder.data_path.parent))
+  data_dir = os.path.abspath(builder.data_path.parents[2])
+  file_format = settings.file_format or builder.info.file_format
+  if isinstance(file_format, tfds.core.FileFormat):
+    file_format = file_format.file_suffix
+  if file_format not in FILE_FORMATS:
+    raise ValueError(
+      f'file_format={file_format!r} is not supported; choose one of '
+      f'{", ".join(FILE_FORMATS)}.'
+    )
+  source_builder = find_source(
+    builder.builder_config.source, builder.source_data_dir, data_dir
+  )
+  height, width, channels = image_schema(source_builder).shape
+  config.num_steps(height * width)
+  config.pixel_constants(channels)
+  source, sizes = prepare_source(
+    builder.builder_config.source, source_builder, settings.download_dir
+  )
+  plan = DatasetPlan(
+    config=config,
+    source=source,
+    splits=_choose_splits(source.name, sizes, settings),
+    data_dir=data_dir,
+    version=str(builder.version),
+    storage_dtype=settings.storage_dtype,
+    file_format=file_format,
+    examples_per_shard=settings.examples_per_shard,
+    images_per_batch=settings.images_per_batch,
+    overwrite=settings.overwrite,
+  )
+  check_target(plan)
+  if published_fingerprint(plan) != plan.fingerprint or plan.overwrite:
+    _check_space(plan)
+  return plan
+
+
+def _choose_splits(
+  source: str, sizes: dict[str, int], settings: Settings
+) -> tuple[tuple[str, int], ...]:
+  chosen = settings.splits or tuple(s for s, n in sizes.items() if n)
+  if len(set(chosen)) < len(chosen):
+    raise ValueError(f'splits={",".join(chosen)} names a split twice.')
+  for split in chosen:
+    if not sizes.get(split):
+      raise ValueError(
+        f'splits={split!r}: the source {source} has no such split, or it is '
+        f'empty; it has {", ".join(s for s, n in sizes.items() if n)}.'
+      )
+  limit = settings.max_examples_per_split
+  return tuple((s, min(sizes[s], limit or sizes[s])) for s in chosen)
+
+
+def check_folder(data_dir: str) -> None:
+  """Raises BuildError unless `data_dir` is a local folder we may write."""
+  if '://' in data_dir:
+    raise BuildError(
+      f'{data_dir} is not a local folder; build into one and copy the dataset.'
+    )
+  try:
+    existing = _existing_parent(pathlib.Path(data_dir))
+  except OSError as error:  # A name that is too long, a folder that is closed.
+    raise BuildError(f'{data_dir} cannot be written: {error}.') from error
+  if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+    reason = 'gives no permission' if existing.is_dir() else 'is no folder'
+    raise BuildError(
+      f'{data_dir} cannot be written: {existing} {reason}. Pass another '
+      '--data_dir.'
+    )
+
+
+def _check_space(plan: DatasetPlan) -> None:
+  todo = [s for s in plan.shards() if not manifest_path(plan, s).exists()]
+  needed = sum(s.size for s in todo) * (
+    plan.representation_bytes + _EXAMPLE_OVERHEAD
+  )
+  folder = _existing_parent(pathlib.Path(plan.data_dir))
+  free = shutil.disk_usage(folder).free
+  if needed > free:
+    raise BuildError(
+      f'The dataset needs {needed / 1e9:.1f} GB in {folder}, which has '
+      f'{free / 1e9:.1f} GB free. Pass another --data_dir, or fewer images '
+      'with --splits or --max_examples_per_split.'
+    )
+
+
+def _existing_parent(path: pathlib.Path) -> pathlib.Path:
+  return next(p for p in (path, *path.parents) if p.exists())

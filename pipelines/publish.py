@@ -1,0 +1,203 @@
+"""Makes a finished dataset visible to TFDS, all at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import statistics
+
+import tensorflow_datasets as tfds
+from etils import epath
+
+from linac_tfds import Cifar10Linac, schema
+from pipelines.errors import BuildError
+from pipelines.manifest import Manifest, manifest_path, read_manifest
+from pipelines.plan import DATASET, MANIFESTS, DatasetPlan, ShardSpec, load_plan
+
+# A dataset is visible to TFDS when this file is there.
+INFO_FILE = 'dataset_info.json'
+_METADATA_FILE = 'metadata.json'
+
+
+def publish(staging: str, sha256: dict[ShardSpec, str]) -> None:
+  """Publishes the dataset whose shards are all in a staging folder.
+
+  Files are linked, not moved: until `dataset_info.json` is in place, last of
+  all, staging is whole, and whatever fails can be tried again.
+
+  Args:
+    staging: the folder. If it is gone, the dataset is published already.
+    sha256: of each shard's file, as this run's workers wrote or verified it.
+
+  Raises:
+    BuildError: if a shard is missing or not sound, or another dataset is in the
+      way.
+  """
+  if not pathlib.Path(staging).exists():
+    return
+  plan = load_plan(staging)
+  manifests = _all_manifests(plan, sha256)
+  check_target(plan)
+  _clear(plan.directory)
+  target_manifests = plan.directory / MANIFESTS
+  target_manifests.mkdir(parents=True)
+  for shard, manifest in manifests.items():
+    name = manifest.file_name
+    os.link(plan.staging / name, plan.directory / name)
+    path = manifest_path(plan, shard)
+    os.link(path, target_manifests / path.name)
+  _publish_info(plan, manifests)
+  shutil.rmtree(plan.staging)
+
+
+def published_fingerprint(plan: DatasetPlan) -> str | None:
+  """The fingerprint of the dataset under the plan's name, if there is one."""
+  if not (plan.directory / INFO_FILE).exists():
+    return None
+  try:
+    metadata = json.loads((plan.directory / _METADATA_FILE).read_text())
+    return metadata['fingerprint']
+  except (OSError, ValueError, KeyError):
+    return 'unknown'
+
+
+def check_target(plan: DatasetPlan) -> None:
+  """Refuses to touch what is not an unfinished dataset of this very plan.
+
+  Raises:
+    BuildError: if another dataset, or anything else, is in the way.
+  """
+  target = plan.directory
+  found = published_fingerprint(plan)
+  if found and found != plan.fingerprint and not plan.overwrite:
+    raise BuildError(
+      f'{target} holds another dataset of this name: its fingerprint is '
+      f'{found[:16]}, this one would have {plan.fingerprint[:16]} (they differ '
+      'in splits, limits, storage, shards or the version of the source).\nPass '
+      '--overwrite to replace it, or another --data_dir.'
+    )
+  foreign = [path.name for path in _entries(target) if not _is_ours(path)]
+  if foreign:
+    raise BuildError(
+      f'{target} holds files that are not of this dataset: '
+      f'{", ".join(sorted(foreign)[:5])}. Move them away, or pass another '
+      '--data_dir.'
+    )
+
+
+def _all_manifests(
+  plan: DatasetPlan, sha256: dict[ShardSpec, str]
+) -> dict[ShardSpec, Manifest]:
+  manifests = {shard: read_manifest(plan, shard) for shard in plan.shards()}
+  for shard, manifest in manifests.items():
+    path = plan.staging / shard.file_name(plan.file_format)
+    if (
+      not manifest
+      or manifest.sha256 != sha256.get(shard)
+      or not path.exists()
+      or path.stat().st_size != manifest.file_bytes
+    ):
+      raise BuildError(
+        f'The shard {path} is not finished; run the same command again.'
+      )
+  return manifests
+
+
+def _entries(folder: pathlib.Path) -> list[pathlib.Path]:
+  return list(folder.iterdir()) if folder.exists() else []
+
+
+def _is_ours(path: pathlib.Path) -> bool:
+  names = (MANIFESTS, 'features.json', _METADATA_FILE, INFO_FILE)
+  return (
+    path.name in names
+    or path.name.startswith(f'{DATASET}-')
+    or path.name.endswith('.labels.txt')
+  )
+
+
+def _clear(target: pathlib.Path) -> None:
+  """Removes an old or half-published dataset, its visibility first."""
+  (target / INFO_FILE).unlink(missing_ok=True)
+  for path in filter(_is_ours, _entries(target)):
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _publish_info(
+  plan: DatasetPlan, manifests: dict[ShardSpec, Manifest]
+) -> None:
+  """Writes TFDS's files, `dataset_info.json` last."""
+  builder = Cifar10Linac(
+    config=plan.config_name,
+    data_dir=plan.data_dir,
+    source_data_dir=plan.source.data_dir,
+  )
+  info = builder.make_info(
+    schema.example_features(plan.source.schema, plan.config, plan.storage_dtype)
+  )
+  info.set_file_format(plan.file_format, override=True)
+  by_split = {
+    split: [m for shard, m in manifests.items() if shard.split == split]
+    for split, _ in plan.splits
+  }
+  info.set_splits(
+    tfds.core.SplitDict(
+      [_split_info(plan, split, parts) for split, parts in by_split.items()]
+    )
+  )
+  info.metadata.update(_metadata(plan, by_split))
+  written = plan.staging / 'info'
+  written.mkdir(exist_ok=True)
+  info.write_to_directory(written)
+  for path in sorted(written.iterdir(), key=lambda p: p.name == INFO_FILE):
+    os.link(path, plan.directory / path.name)
+  tfds.core.dataset_builder._save_default_config_name(
+    epath.Path(plan.directory.parents[1]),
+    default_config_name=builder.get_default_builder_config().name,
+  )
+
+
+def _split_info(
+  plan: DatasetPlan, split: str, manifests: list[Manifest]
+) -> tfds.core.SplitInfo:
+  return tfds.core.SplitInfo(
+    name=split,
+    shard_lengths=[m.stop - m.start for m in manifests],
+    num_bytes=sum(m.example_bytes for m in manifests),
+    filename_template=tfds.core.naming.ShardedFileTemplate(
+      data_dir=plan.directory,
+      dataset_name=DATASET,
+      split=split,
+      filetype_suffix=plan.file_format,
+    ),
+  )
+
+
+def _metadata(plan: DatasetPlan, by_split: dict[str, list[Manifest]]) -> dict:
+  """The dataset's provenance, for `info.metadata`."""
+  manifests = [m for parts in by_split.values() for m in parts]
+  versions = {(k, v) for m in manifests for k, v in m.versions.items()}
+  return {
+    'fingerprint': plan.fingerprint,
+    **plan.identity,
+    'library_versions': {
+      name: sorted(v for k, v in versions if k == name)
+      for name in sorted({name for name, _ in versions})
+    },
+    'devices': sorted({m.device for m in manifests}),
+    'psnr': {
+      split: _statistics([value for m in parts for value in m.psnr])
+      for split, parts in by_split.items()
+    },
+  }
+
+
+def _statistics(values: list[float]) -> dict[str, float]:
+  return {
+    'mean': statistics.fmean(values),
+    'min': min(values),
+    'median': statistics.median(values),
+    'max': max(values),
+  }

@@ -1,0 +1,116 @@
+"""A worker's task: read a slice of the source, fit it, write whole shards."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from pipelines.manifest import sound_manifest
+from pipelines.plan import DatasetPlan, ShardSpec, load_plan
+from pipelines.sources import read_source
+from pipelines.writer import write_shard
+from transforms import linac
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardRecord:
+  """What a worker tells of a shard.
+
+  Attributes:
+    shard: the shard.
+    sha256: of its file, or empty if it could not be made.
+    reused: whether it was found finished.
+    error: why it could not be made: its data, not its worker, are at fault.
+  """
+
+  shard: ShardSpec
+  sha256: str = ''
+  reused: bool = False
+  error: str = ''
+
+
+def finish_shards(shards: tuple[ShardSpec, ...]) -> Iterator[ShardRecord]:
+  """Makes sure that shards are written: those that are sound are left alone.
+
+  Args:
+    shards: consecutive shards of one split.
+
+  Yields:
+    A record per shard, as soon as it is committed.
+  """
+  plan = load_plan(shards[0].dataset)
+  sound = {shard: sound_manifest(plan, shard) for shard in shards}
+  for is_sound, run in itertools.groupby(shards, lambda s: bool(sound[s])):
+    if is_sound:
+      for shard in run:
+        yield ShardRecord(shard, sound[shard].sha256, reused=True)
+    else:
+      yield from _fit_and_write(plan, list(run))
+
+
+def _fit_and_write(
+  plan: DatasetPlan, shards: list[ShardSpec]
+) -> Iterator[ShardRecord]:
+  """Fits consecutive shards in batches that may span them."""
+  examples = None
+  for shard in shards:
+    if examples is None:
+      source = read_source(plan, shard.split, shard.start, shards[-1].stop)
+      examples = fit_examples(plan, source)
+    part = itertools.islice(examples, shard.size)
+    try:
+      manifest = write_shard(plan, shard, part)
+    except ValueError as error:
+      # Raised, it would be tried again, and hold up other datasets.
+      yield ShardRecord(shard, error=str(error))
+      examples = None  # The next shard starts afresh.
+    else:
+      yield ShardRecord(shard, manifest.sha256)
+
+
+def fit_examples(plan: DatasetPlan, examples: Iterator[dict]) -> Iterator[dict]:
+  """Adds `representation`, `psnr` and `final_loss` to examples, in batches.
+
+  Raises:
+    ValueError: naming the example, if its fit diverged or does not fit into
+      the storage dtype.
+  """
+  size = plan.images_per_batch
+  for batch in _batches(examples, size):
+    images = np.stack([example['image'] for example in batch])
+    fit = linac(images, plan.config, images_per_batch=size)
+    with np.errstate(over='ignore'):  # Infinity is reported below.
+      stored = fit.representation.astype(plan.storage_dtype)
+    for i, example in enumerate(batch):
+      if not np.isfinite(stored[i]).all() or not np.isfinite(fit.psnr[i]):
+        raise ValueError(
+          f'The fit of example {example["id"]!r} diverged: its final loss is '
+          f'{fit.losses[i, -1]} and its largest activation '
+          f'{np.abs(fit.representation[i]).max()} as {plan.storage_dtype}. '
+          'A smaller --learning_rate may help.'
+        )
+      yield example | {
+        'representation': stored[i],
+        'psnr': np.float32(fit.psnr[i]),
+        'final_loss': np.float32(fit.losses[i, -1]),
+      }
+
+
+def _batches(examples: Iterator[dict], size: int) -> Iterator[list[dict]]:
+  """Batches of examples; what stops the source stops it after the last one."""
+  batch = []
+  try:
+    for example in examples:
+      batch.append(example)
+      if len(batch) == size:
+        yield batch
+        batch = []
+  except ValueError:
+    if batch:
+      yield batch
+    raise
+  if batch:
+    yield batch

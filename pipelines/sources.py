@@ -1,0 +1,107 @@
+"""Prepares the dataset whose images are fitted, and reads slices of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import requests
+import tensorflow_datasets as tfds
+
+from linac_tfds import schema, sources
+from pipelines.errors import BuildError
+from pipelines.plan import DatasetPlan, SourceSpec
+from pipelines.tfrecord import read_records
+
+# What TFDS and ArrayRecord raise for files that are damaged or gone.
+_UNREADABLE = (
+  RuntimeError,
+  FileNotFoundError,
+  tfds.core.dataset_info.DatasetInfoFileError,
+)
+
+
+def prepare_source(
+  name: str, builder: tfds.core.DatasetBuilder, download_dir=None
+) -> tuple[SourceSpec, dict[str, int]]:
+  """Downloads the source where it is not prepared.
+
+  Args:
+    name: `DATASET` or `DATASET/CONFIG`.
+    builder: of the source.
+    download_dir: where downloaded files are kept.
+
+  Returns:
+    The source, and the number of examples of each of its splits.
+
+  Raises:
+    BuildError: if it is not prepared and cannot be downloaded.
+  """
+  if not sources.is_prepared(builder):
+    try:
+      _check_network(builder)
+      builder.download_and_prepare(
+        download_dir=download_dir,
+        download_config=tfds.download.DownloadConfig(try_download_gcs=False),
+      )
+    except Exception as error:
+      reason = str(error).strip().splitlines() or [type(error).__name__]
+      raise BuildError(
+        f'The source {name} is not prepared in {builder.data_dir} and could '
+        f'not be downloaded: {reason[0]}\nPrepare it where there is a network '
+        'and pass --source_data_dir, or try --source=sample, which needs none.'
+      ) from error
+  spec = SourceSpec(
+    name=name,
+    version=str(builder.version),
+    data_dir=str(builder.data_path.parents[builder.info.full_name.count('/')]),
+    directory=str(builder.data_path),
+    schema=schema.image_schema(builder),
+  )
+  return spec, {s: info.num_examples for s, info in builder.info.splits.items()}
+
+
+def _check_network(builder: tfds.core.DatasetBuilder) -> None:
+  """Raises at once what TFDS would raise after minutes of trying again."""
+  urls = [url for url in builder.url_infos or {} if url.startswith('http')]
+  for url in urls[:1]:
+    requests.head(url, timeout=20)
+
+
+def read_source(
+  plan: DatasetPlan, split: str, start: int, stop: int
+) -> Iterator[dict]:
+  """Examples `[start, stop)` of the source in its order, without TensorFlow.
+
+  Yields:
+    `id` (str), `image` (uint8 array) and `label` (int).
+
+  Raises:
+    ValueError: naming the folder, if it is damaged or gone.
+  """
+  try:
+    examples = _read_tfds(plan.source.directory, split, start, stop)
+    for index, example in enumerate(examples, start):
+      yield {
+        'id': example['id'].decode()
+        if plan.source.schema.has_id
+        else f'{split}_{index:05d}',
+        'image': example['image'],
+        'label': int(example['label']),
+      }
+  except _UNREADABLE as error:
+    raise ValueError(
+      f'{split} of {plan.source.directory} cannot be read: {error}'
+    ) from error
+
+
+def _read_tfds(
+  directory: str, split: str, start: int, stop: int
+) -> Iterator[dict]:
+  builder = tfds.builder_from_directory(directory)
+  part = tfds.core.ReadInstruction(split, from_=start, to=stop, unit='abs')
+  if builder.info.file_format is tfds.core.FileFormat.ARRAY_RECORD:
+    yield from builder.as_data_source(part)
+    return
+  for file in builder.info.splits[part].file_instructions:
+    for record in read_records(file.filename, file.skip, file.take):
+      yield builder.info.features.deserialize_example_np(record)

@@ -1,0 +1,130 @@
+"""What a build says before and after."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+
+from linac_tfds import config_names
+from pipelines.plan import DatasetPlan
+from pipelines.prepare import Settings
+from pipelines.progress import Progress
+from pipelines.publish import INFO_FILE
+
+# What a core of a current server fits at, to tell minutes from days.
+_CORE_FLOPS = {'float32': 60e9, 'float64': 25e9}
+# The settings that a command must repeat to mean the same dataset.
+_REPEATED = (
+  'splits',
+  'max_examples_per_split',
+  'examples_per_shard',
+  'storage_dtype',
+)
+
+
+def announce(plan: DatasetPlan, settings: Settings, num_workers: int) -> None:
+  """Says what the build is about to do, and how to go on after a stop."""
+  flops = plan.config.flops(plan.source.schema.shape) * plan.num_examples
+  hours = flops / _CORE_FLOPS[plan.config.precision] / num_workers / 3600
+  time = f'{hours:.1f} hours' if hours >= 1 else f'{hours * 60:.1f} minutes'
+  size = _size(plan.num_examples * plan.representation_bytes)
+  splits = ', '.join(f'{name} {size:,}' for name, size in plan.splits)
+  print(
+    f'Building cifar10_linac/{plan.config_name}\n'
+    f'  from     {plan.source.name} {plan.source.version} in '
+    f'{plan.source.directory}\n'
+    f'  images   {plan.num_examples:,} ({splits})\n'
+    f'  into     {plan.directory}\n'
+    f'  size     about {size} of {plan.storage_dtype}, {plan.file_format}\n'
+    f'  time     about {time} on {num_workers} cores, and 10 s to start\n'
+    f'{_older_versions(plan)}{_other_staging(plan)}'
+    f'It can be interrupted; this goes on where it stopped:\n'
+    f'  {shlex.join(_command(plan, settings))}',
+    flush=True,
+  )
+
+
+def _size(num_bytes: int) -> str:
+  if num_bytes < 1e9:
+    return f'{num_bytes / 1e6:.0f} MB'
+  return f'{num_bytes / 1e9:.1f} GB'
+
+
+def _command(plan: DatasetPlan, settings: Settings) -> list[str]:
+  """The command line that builds this plan."""
+  options = {
+    'data_dir': plan.data_dir,
+    'source': plan.source.name,
+    'source_data_dir': plan.source.data_dir,
+    'file_format': plan.file_format,
+  }
+  for field in dataclasses.fields(plan.config):
+    value = getattr(plan.config, field.name)
+    if field.name == 'seed' or value != field.default:
+      options[field.name] = config_names.format_field(value)
+  for field in dataclasses.fields(settings):
+    value = getattr(settings, field.name)
+    if value != field.default and field.name in _REPEATED:
+      options[field.name] = ','.join(value) if field.name == 'splits' else value
+  command = ['python', '-m', 'pipelines.build']
+  command += [f'--{name}={value}' for name, value in options.items()]
+  return command + ['--overwrite'] * settings.overwrite
+
+
+def _other_staging(plan: DatasetPlan) -> str:
+  """A line for each unfinished build of other settings."""
+  found = sorted(plan.directory.parent.glob('staging.*'))
+  return ''.join(
+    f'{folder} holds an unfinished build with other settings; delete it if you '
+    'do not want to go on with it.\n'
+    for folder in found
+    if folder != plan.staging
+  )
+
+
+def _older_versions(plan: DatasetPlan) -> str:
+  """A line for each version that is prepared and stays as it is."""
+  found = sorted(plan.directory.parent.glob(f'[0-9]*/{INFO_FILE}'))
+  versions = [path.parent.name for path in found]
+  return ''.join(
+    f'Version {version} is prepared and stays: load it as '
+    f"tfds.load('cifar10_linac/{plan.config_name}:{version}', ...).\n"
+    for version in versions
+    if version != plan.version
+  )
+
+
+def print_summary(plan: DatasetPlan, progress: Progress | None = None) -> None:
+  """Says what was built and how to load it.
+
+  Args:
+    plan: of the published dataset.
+    progress: of the build, or None if there was nothing left to do.
+  """
+  metadata = json.loads((plan.directory / 'metadata.json').read_text())
+  size = sum(f.stat().st_size for f in plan.directory.glob('*') if f.is_file())
+  psnr = ', '.join(
+    f'{split} {values["mean"]:.2f}'
+    for split, values in metadata['psnr'].items()
+  )
+  if progress is None:
+    speed = 'all there already; nothing was fitted'
+  else:
+    rate = progress.fitted / progress.seconds
+    speed = f'{progress.fitted:,} fitted in {progress.seconds:.0f} s'
+    speed += f' ({rate:.1f} images/s)' if progress.fitted else ''
+    speed += f', {progress.reused:,} found finished' if progress.reused else ''
+  load = 'tfds.load' if plan.file_format == 'tfrecord' else 'tfds.data_source'
+  print(
+    f'\ncifar10_linac/{plan.config_name} {plan.version}\n'
+    f'  images   {plan.num_examples:,}: {speed}\n'
+    f'  PSNR     {psnr} dB on average\n'
+    f'  size     {_size(size)} in {plan.directory}\n'
+    f'Load it:\n'
+    f'  import linac_tfds  # Registers the dataset.\n'
+    f'  import tensorflow_datasets as tfds\n'
+    f"  ds = {load}('cifar10_linac/{plan.config_name}', split="
+    f"'{plan.splits[0][0]}', data_dir='{plan.data_dir}')",
+    flush=True,
+  )

@@ -1,0 +1,145 @@
+"""Writes shard files, each whole or not at all."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import os
+import pathlib
+from collections.abc import Iterable, Iterator
+
+import jax
+import numpy as np
+import tensorflow_datasets as tfds
+from array_record.python import array_record_module
+from PIL import Image
+
+from linac_tfds import schema
+from pipelines.manifest import Manifest, file_sha256, write_manifest
+from pipelines.plan import DatasetPlan, ShardSpec
+from pipelines.tfrecord import write_records
+
+
+def write_shard(
+  plan: DatasetPlan, shard: ShardSpec, examples: Iterator[dict]
+) -> Manifest:
+  """Writes one shard, then its manifest.
+
+  Args:
+    plan: of the dataset.
+    shard: to write.
+    examples: exactly the shard's, with all features of the dataset.
+
+  Returns:
+    The manifest.
+
+  Raises:
+    ValueError: if the source ended early.
+  """
+  records = _Records(plan, examples)
+  path = plan.staging / shard.file_name(plan.file_format)
+  part = path.with_name(f'{path.name}.tmp{os.getpid()}')
+  try:
+    _WRITERS[plan.file_format](part, records)
+    if len(records.ids) != shard.size:
+      raise ValueError(
+        f'{plan.source.directory} ended after {len(records.ids)} of the '
+        f'{shard.size} examples from {shard.start} of its split {shard.split}.'
+      )
+    _sync(part)
+  except BaseException:
+    part.unlink(missing_ok=True)
+    raise
+  manifest = Manifest(
+    split=shard.split,
+    index=shard.index,
+    start=shard.start,
+    stop=shard.stop,
+    fingerprint=shard.fingerprint,
+    file_name=path.name,
+    file_bytes=part.stat().st_size,
+    example_bytes=records.num_bytes,
+    sha256=file_sha256(part),
+    ids=records.ids,
+    psnr=records.psnr,
+    final_loss=records.final_loss,
+    representation_sha256=records.representation_sha256,
+    device=device_kind(),
+    versions=library_versions(),
+  )
+  part.rename(path)
+  write_manifest(plan, shard, manifest)
+  return manifest
+
+
+class _Records:
+  """Serialises examples and keeps what the manifest tells of them."""
+
+  def __init__(self, plan: DatasetPlan, examples: Iterator[dict]):
+    self._examples = examples
+    self._features = schema.example_features(
+      plan.source.schema, plan.config, plan.storage_dtype
+    )
+    self._serializer = tfds.core.example_serializer.ExampleSerializer(
+      self._features.get_serialized_info()
+    )
+    self.num_bytes = 0
+    self.ids = []
+    self.psnr = []
+    self.final_loss = []
+    self.representation_sha256 = []
+
+  def __iter__(self) -> Iterator[bytes]:
+    for example in self._examples:
+      record = self._serialise(example)
+      digest = hashlib.sha256(example['representation']).hexdigest()
+      self.num_bytes += len(record)
+      self.ids.append(example['id'])
+      self.psnr.append(float(example['psnr']))
+      self.final_loss.append(float(example['final_loss']))
+      self.representation_sha256.append(digest[:16])
+      yield record
+
+  def _serialise(self, example: dict) -> bytes:
+    # Given a Pillow image, TFDS encodes it without TensorFlow.
+    encoded = self._features.encode_example(
+      example | {'image': _pillow_image(example['image'])}
+    )
+    proto = self._serializer.get_tf_example(encoded)
+    # An example is a map, whose order is arbitrary unless asked for.
+    return proto.SerializeToString(deterministic=True)
+
+
+def _write_array_record(path: pathlib.Path, records: Iterable[bytes]) -> None:
+  # One record per group, as TFDS writes them: read at random, one by one.
+  writer = array_record_module.ArrayRecordWriter(str(path), 'group_size:1')
+  for record in records:
+    writer.write(record)
+  writer.close()
+
+
+_WRITERS = {'tfrecord': write_records, 'array_record': _write_array_record}
+
+
+def _pillow_image(image: np.ndarray) -> Image.Image:
+  return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+
+
+def device_kind() -> str:
+  """The device that fits here, as JAX names it."""
+  device = jax.devices()[0]
+  return f'{device.platform}:{device.device_kind}'
+
+
+@functools.cache
+def library_versions() -> dict[str, str]:
+  """Versions of the libraries that decide a representation's bits."""
+  names = ('jax', 'jaxlib', 'numpy', 'scipy', 'flax', 'optax')
+  return {name: importlib.metadata.version(name) for name in names}
+
+
+def _sync(path: pathlib.Path) -> None:
+  """Makes sure that a file's contents are on disk."""
+  with open(path, 'rb') as f:
+    os.fsync(f.fileno())

@@ -1,0 +1,181 @@
+"""The command line, as a user runs it: processes, pinned workers and all."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+import tensorflow_datasets as tfds
+
+CONFIG = [
+  '--source=sample',
+  '--seed=5',
+  '--num_layers=2',
+  '--width=8',
+  '--num_features=2',
+  '--representation_layer=1',
+  '--num_epochs=1',
+  '--batch_size=128',
+]
+
+CORES = [[core] for core in sorted(os.sched_getaffinity(0))]
+
+
+def start(data_dir, *arguments) -> subprocess.Popen:
+  return subprocess.Popen(
+    [
+      *(sys.executable, '-m', 'pipelines.build', '--data_dir', str(data_dir)),
+      *arguments,
+    ],
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+
+
+def workers(process: subprocess.Popen) -> list[psutil.Process]:
+  """The worker processes of a build."""
+  return [
+    child
+    for child in psutil.Process(process.pid).children(recursive=True)
+    if 'pipelines.local.worker' in child.cmdline()
+  ]
+
+
+def wait_until(condition, process: subprocess.Popen):
+  """The first true value of `condition`, while the build runs."""
+  while process.poll() is None:
+    try:
+      if value := condition():
+        return value
+    except psutil.Error:
+      pass  # A process came or went in the middle of the look.
+    os.sched_yield()
+  pytest.fail(f'The build ended first: {process.communicate()}')
+
+
+def test_build_load_and_build_again(sample_dir):
+  process = start(sample_dir, *CONFIG, f'--direct_num_workers={len(CORES[:2])}')
+  # Each on a core of its own.
+  wait_until(
+    lambda: sorted(p.cpu_affinity() for p in workers(process)) == CORES[:2],
+    process,
+  )
+  output, errors = process.communicate(timeout=120)
+  assert process.returncode == 0, errors
+  assert 'images   120 (train 100, test 20)' in output
+  assert '120 fitted' in output
+  assert '120/120' in errors
+  # The line of Python it prints loads the dataset.
+  line = output.strip().splitlines()[-1].strip()
+  namespace = {'tfds': tfds}
+  exec(line, namespace)
+  assert len(namespace['ds']) == 100
+
+  again = start(sample_dir, *CONFIG)
+  output, errors = again.communicate(timeout=60)
+  assert again.returncode == 0, errors
+  assert 'nothing was fitted' in output
+
+
+# Slow enough to be caught at work: 120 images of about 0.1 s.
+SLOW = ['--source=sample', '--seed=6', '--examples_per_shard=4']
+
+
+def staged_manifests(data_dir):
+  return list(data_dir.glob('cifar10_linac/*/staging*/manifests/*.json'))
+
+
+def test_a_killed_worker_ends_the_build_and_loses_nothing(sample_dir):
+  process = start(sample_dir, *SLOW)
+  wait_until(lambda: staged_manifests(sample_dir), process)
+  wait_until(lambda: workers(process), process)[0].kill()
+  _, errors = process.communicate(timeout=60)
+  assert process.returncode == 1
+  assert 'A worker process died' in errors
+  assert 'run the same command again' in errors
+  assert staged_manifests(sample_dir)
+  assert not list(sample_dir.glob('cifar10_linac/*/1.0.0'))
+
+
+def test_an_interrupt_ends_all_processes(sample_dir):
+  process = start(sample_dir, *SLOW)
+  wait_until(lambda: staged_manifests(sample_dir), process)
+  family = psutil.Process(process.pid).children(recursive=True)
+  process.send_signal(signal.SIGINT)
+  _, errors = process.communicate(timeout=30)
+  assert process.returncode == 130
+  assert 'the same command goes on' in errors
+  _, alive = psutil.wait_procs(family, timeout=20)
+  assert not alive
+
+
+def test_two_builds_of_a_dataset_do_not_meet(sample_dir):
+  first = start(sample_dir, *SLOW)
+  wait_until(lambda: workers(first), first)
+  second = start(sample_dir, *SLOW)
+  _, errors = second.communicate(timeout=60)
+  assert second.returncode == 1
+  assert 'Another build' in errors
+  first.send_signal(signal.SIGINT)
+  first.communicate(timeout=30)
+
+
+def test_workers_do_not_outlive_a_killed_build(sample_dir):
+  process = start(sample_dir, *SLOW)
+  wait_until(lambda: workers(process), process)
+  family = psutil.Process(process.pid).children(recursive=True)
+  process.kill()
+  process.communicate()
+  _, alive = psutil.wait_procs(family, timeout=30)
+  assert not alive
+
+
+def test_an_error_in_a_worker_is_told_in_a_line(sample_dir):
+  process = start(sample_dir, *CONFIG, '--learning_rate=1e300')
+  _, errors = process.communicate(timeout=120)
+  assert process.returncode == 1
+  assert "The fit of example 'train_0" in errors
+  assert 'nothing is published' in errors
+  assert 'Traceback' not in errors
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'status', 'message'),
+  [
+    (['--sed=1'], 2, 'unknown option --sed. Did you mean --seed?'),
+    (['--source=nosuch'], 2, "source='nosuch' is no dataset"),
+    (['--batch_size=48'], 2, 'batch_size=48 does not divide'),
+    (['--splits=dev'], 2, 'it has train, test'),
+    (['--data_dir=gs://bucket/x'], 1, 'not a local folder'),
+    (['--source_data_dir=/usr'], 2, '/usr does not hold sample prepared'),
+  ],
+)
+def test_errors_before_any_work_are_short(
+  sample_dir, arguments, status, message
+):
+  process = start(sample_dir, '--source=sample', *arguments)
+  _, errors = process.communicate(timeout=60)
+  assert process.returncode == status
+  assert message in errors
+  assert len(errors.strip().splitlines()) <= 3
+
+
+def test_float64_files_do_not_depend_on_the_number_of_workers(
+  sample_dir, tmp_path
+):
+  files = []
+  for folder, number in ((sample_dir, 1), (tmp_path / 'all', len(CORES))):
+    process = start(
+      folder,
+      *(*CONFIG, '--precision=float64', '--max_examples_per_split=20'),
+      *('--examples_per_shard=5', f'--direct_num_workers={number}'),
+    )
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    paths = folder.glob('cifar10_linac/*/1.0.0/cifar10_linac-*')
+    files.append({path.name: path.read_bytes() for path in paths})
+  assert len(files[0]) == 8
+  assert files[0] == files[1]

@@ -1,0 +1,56 @@
+"""A dataset small enough to be built in a second, and the flow to do so."""
+
+import dataclasses
+import pathlib
+
+import apache_beam as beam
+import pytest
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from linac_tfds import Cifar10Linac, LinacBuilderConfig
+from pipelines.flow import build_datasets
+from pipelines.plan import DatasetPlan
+from pipelines.prepare import Settings, make_plan
+
+TINY = {
+  'source': 'sample',
+  'seed': 3,
+  'num_layers': 2,
+  'width': 8,
+  'num_features': 2,
+  'representation_layer': 1,
+  'num_epochs': 1,
+  'batch_size': 128,
+  'precision': 'float64',
+}
+
+
+@dataclasses.dataclass
+class Lab:
+  """Plans and builds tiny datasets in one folder."""
+
+  data_dir: pathlib.Path
+
+  def plan(
+    self,
+    settings: Settings | None = None,
+    **fields,
+  ) -> DatasetPlan:
+    """The plan of a tiny dataset; `fields` change its transform or source."""
+    builder = Cifar10Linac(
+      config=LinacBuilderConfig(**TINY | fields),
+      data_dir=self.data_dir,
+    )
+    return make_plan(builder, settings or Settings())
+
+  def run(self, *plans: DatasetPlan) -> None:
+    """Runs the pipeline in this process."""
+    for plan in plans:
+      plan.save()
+    with beam.Pipeline(runner=FnApiRunner()) as root:
+      build_datasets(root, [str(plan.staging) for plan in plans])
+
+
+@pytest.fixture
+def lab(sample_dir) -> Lab:
+  return Lab(sample_dir)

@@ -1,0 +1,123 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from pipelines import publish
+from pipelines.errors import BuildError
+from pipelines.plan import DatasetPlan
+from pipelines.prepare import Settings
+from pipelines.shards import finish_shards
+
+FEW = Settings(max_examples_per_split=20, examples_per_shard=10)
+
+
+@dataclasses.dataclass
+class Staged:
+  """A plan whose shards are all staged."""
+
+  plan: DatasetPlan
+  sha256: dict
+
+  def publish(self):
+    publish.publish(str(self.plan.staging), self.sha256)
+
+
+@pytest.fixture
+def staged(lab):
+  plan = lab.plan(FEW)
+  plan.save()
+  records = [r for shard in plan.shards() for r in finish_shards((shard,))]
+  return Staged(plan, {record.shard: record.sha256 for record in records})
+
+
+def test_metadata_tell_where_the_data_came_from(staged):
+  staged.publish()
+  info = tfds.builder_from_directory(staged.plan.directory).info
+  metadata = info.metadata
+  assert metadata['fingerprint'] == staged.plan.fingerprint
+  assert metadata['config'] == {
+    **dataclasses.asdict(staged.plan.config),
+    'mean': list(staged.plan.config.mean),
+    'std': list(staged.plan.config.std),
+  }
+  assert metadata['source'] == {'name': 'sample', 'version': '1.0.0'}
+  assert set(metadata['library_versions']) >= {'jax', 'jaxlib', 'numpy'}
+  assert metadata['devices'] == ['cpu:cpu']
+  assert set(metadata['psnr']) == {'train', 'test'}
+  dataset = tfds.load(
+    f'cifar10_linac/{staged.plan.config_name}',
+    data_dir=staged.plan.data_dir,
+    split='train',
+  )
+  psnr = [e['psnr'] for e in tfds.as_numpy(dataset)]
+  assert metadata['psnr']['train']['mean'] == pytest.approx(np.mean(psnr))
+  assert metadata['psnr']['train']['min'] == pytest.approx(min(psnr))
+  assert info.splits['train'].shard_lengths == [10, 10]
+
+
+@pytest.mark.parametrize('harm', ['cut', 'remove', 'other'])
+def test_a_shard_that_is_not_sound_is_not_published(staged, harm):
+  shard = staged.plan.shards()[1]
+  path = staged.plan.staging / shard.file_name('tfrecord')
+  if harm == 'cut':
+    path.write_bytes(b'')
+  elif harm == 'remove':
+    path.unlink()
+  else:  # Replaced since the worker vouched for it, manifest and all.
+    staged.sha256[shard] = '0' * 64
+  with pytest.raises(BuildError, match='00001-of-00002 is not finished'):
+    staged.publish()
+  assert not staged.plan.directory.exists()
+
+
+def test_publishing_again_changes_nothing(staged):
+  """A runner may repeat its last step."""
+  staged.publish()
+  before = {p: p.stat().st_ino for p in staged.plan.directory.rglob('*')}
+  staged.publish()
+  assert before == {
+    p: p.stat().st_ino for p in staged.plan.directory.rglob('*')
+  }
+
+
+def test_a_failure_while_publishing_loses_nothing(staged, monkeypatch):
+  def fail(*args, **kwargs):
+    raise OSError('no space left')
+
+  with monkeypatch.context() as patch:
+    patch.setattr(publish, '_publish_info', fail)
+    with pytest.raises(OSError, match='no space'):
+      staged.publish()
+  assert not (staged.plan.directory / 'dataset_info.json').exists()
+  staged.publish()
+  builder = tfds.builder_from_directory(staged.plan.directory)
+  assert len(builder.as_dataset(split='train')) == 20
+
+
+def test_another_dataset_of_the_name_is_refused(lab, staged):
+  staged.publish()
+  before = {
+    p.name: p.stat().st_mtime_ns for p in staged.plan.directory.glob('*')
+  }
+  fewer = Settings(max_examples_per_split=5)
+  with pytest.raises(BuildError, match='--overwrite'):
+    lab.plan(fewer)
+  assert before == {
+    p.name: p.stat().st_mtime_ns for p in staged.plan.directory.glob('*')
+  }
+  lab.run(lab.plan(dataclasses.replace(fewer, overwrite=True)))
+  builder = tfds.builder_from_directory(staged.plan.directory)
+  assert builder.info.splits['train'].num_examples == 5
+  assert len(list(staged.plan.directory.glob('cifar10_linac-*'))) == 2
+
+
+def test_foreign_files_are_refused(lab, staged):
+  staged.plan.directory.mkdir()
+  (staged.plan.directory / 'thesis.tex').write_text('years of work')
+  with pytest.raises(BuildError, match='thesis.tex'):
+    lab.plan(FEW)
+  with pytest.raises(BuildError, match='thesis.tex'):
+    staged.publish()
+  assert (staged.plan.directory / 'thesis.tex').exists()

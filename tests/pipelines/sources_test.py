@@ -1,0 +1,151 @@
+"""Sources of several shapes, read as TFDS reads them, but in order."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from linac_tfds import Cifar10Linac
+from pipelines.prepare import Settings, make_plan
+from pipelines.sources import read_source
+
+IN_ORDER = tfds.ReadConfig(interleave_cycle_length=1)
+
+
+class Cifar100Like(tfds.core.GeneratorBasedBuilder):
+  """Ids, two kinds of labels, a hundred classes and several files."""
+
+  VERSION = tfds.core.Version('3.0.2')
+
+  def _info(self):
+    return tfds.core.DatasetInfo(
+      builder=self,
+      features=tfds.features.FeaturesDict(
+        {
+          'id': tfds.features.Text(),
+          'image': tfds.features.Image(shape=(32, 32, 3)),
+          'label': tfds.features.ClassLabel(num_classes=100),
+          'coarse_label': tfds.features.ClassLabel(num_classes=20),
+        }
+      ),
+    )
+
+  def _split_generators(self, dl_manager):
+    del dl_manager
+    return {'train': self._generate_examples()}
+
+  def _generate_examples(self):
+    random = np.random.default_rng(0)
+    for i in range(40):
+      yield (
+        i,
+        {
+          'id': f'image_{i}',
+          'image': random.integers(0, 256, (32, 32, 3), np.uint8),
+          'label': i % 100,
+          'coarse_label': i % 20,
+        },
+      )
+
+
+def prepare_cifar100_like(folder):
+  builder = Cifar100Like(data_dir=folder)
+  builder.download_and_prepare(
+    download_config=tfds.download.DownloadConfig(num_shards=3)
+  )
+  assert builder.info.splits['train'].num_shards == 3
+
+
+def prepare_dummy_mnist(folder):
+  tfds.testing.DummyMnist(data_dir=folder).download_and_prepare()
+
+
+SOURCES = {
+  'cifar100_like': (prepare_cifar100_like, '+batch_size_128'),
+  'dummy_mnist': (
+    prepare_dummy_mnist,
+    '+batch_size_196+mean_0.1307+std_0.3081',
+  ),
+}
+
+
+@pytest.fixture(params=SOURCES)
+def plan(request, lab):
+  prepare, fields = SOURCES[request.param]
+  prepare(lab.data_dir)
+  small = '+num_layers_2+width_8+num_features_2+representation_layer_1'
+  builder = Cifar10Linac(
+    config=f'{request.param}_seed_1_f64{small}+num_epochs_1{fields}',
+    data_dir=lab.data_dir,
+  )
+  settings = Settings(
+    splits=('train',), max_examples_per_split=20, examples_per_shard=7
+  )
+  return make_plan(builder, settings)
+
+
+def expected_examples(plan):
+  return list(
+    tfds.as_numpy(
+      tfds.load(
+        plan.source.name,
+        split='train[:20]',
+        data_dir=plan.data_dir,
+        read_config=IN_ORDER,
+      )
+    )
+  )
+
+
+@pytest.mark.parametrize(('start', 'stop'), [(0, 20), (3, 4), (11, 18)])
+def test_slices_of_a_source(plan, start, stop):
+  expected = expected_examples(plan)[start:stop]
+  for ours, theirs in zip(
+    read_source(plan, 'train', start, stop), expected, strict=True
+  ):
+    np.testing.assert_array_equal(ours['image'], theirs['image'])
+    assert ours['label'] == theirs['label']
+    if plan.source.schema.has_id:
+      assert ours['id'] == theirs['id'].decode()
+
+
+def test_a_dataset_of_a_source(plan, lab):
+  lab.run(plan)
+  dataset = tfds.load(
+    f'cifar10_linac/{plan.config_name}',
+    split='train',
+    data_dir=plan.data_dir,
+    read_config=IN_ORDER,
+  )
+  expected = expected_examples(plan)
+  for ours, theirs in zip(tfds.as_numpy(dataset), expected, strict=True):
+    np.testing.assert_array_equal(ours['image'], theirs['image'])
+    assert ours['label'] == theirs['label']
+    assert ours['representation'].shape == (*theirs['image'].shape[:2], 8)
+
+
+def test_a_source_without_its_files_is_named(plan):
+  source = dataclasses.replace(plan.source, directory='/nowhere')
+  plan = dataclasses.replace(plan, source=source)
+  with pytest.raises(ValueError, match='/nowhere'):
+    list(read_source(plan, 'train', 0, 1))
+
+
+def test_a_damaged_array_record_is_named(lab):
+  plan = lab.plan()
+  for path in lab.data_dir.glob('sample/*/sample-train*'):
+    path.write_bytes(path.read_bytes()[:-1000])
+  with pytest.raises(ValueError, match='train of .*sample.* cannot be read'):
+    list(read_source(plan, 'train', 0, 100))
+
+
+def test_a_relative_folder_is_found_from_anywhere(
+  sample_dir, tmp_path, monkeypatch
+):
+  monkeypatch.chdir(sample_dir.parent)
+  builder = Cifar10Linac(
+    config='sample_seed_1', data_dir=tmp_path, source_data_dir=sample_dir.name
+  )
+  plan = make_plan(builder, Settings())
+  assert plan.source.data_dir == str(sample_dir)
