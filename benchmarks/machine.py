@@ -1,0 +1,29 @@
+"""The machine's own limits, to hold the fit against."""
+
+import time
+
+import numpy as np
+
+
+def gemm_flops(dtype: str, size: int = 1024, seconds: float = 1.0) -> float:
+  """Floating-point operations per second of NumPy's matrix product."""
+  a = np.random.default_rng(0).normal(size=(size, size)).astype(dtype)
+  out = np.empty_like(a)
+  return 2 * size**3 * _rate(lambda: np.matmul(a, a, out=out), seconds)
+
+
+def copy_bandwidth(seconds: float = 1.0) -> float:
+  """Bytes per second read plus written, copying 256 MiB."""
+  source = np.ones(2**25)
+  target = np.empty_like(source)
+  return 2 * source.nbytes * _rate(lambda: np.copyto(target, source), seconds)
+
+
+def _rate(call, seconds: float) -> float:
+  """Calls per second, after one to warm up."""
+  call()
+  start, calls = time.perf_counter(), 0
+  while (elapsed := time.perf_counter() - start) < seconds or not calls:
+    call()
+    calls += 1
+  return calls / elapsed

@@ -1,0 +1,102 @@
+"""Encoding and writing, reading and decoding, per storage dtype and format.
+
+  python -m benchmarks.storage
+
+One process on one core. Examples are the sample's, fitted once; so the share of
+exact zeros, and with it what ArrayRecord's compression does, is real.
+"""
+
+import json
+import os
+import tempfile
+import time
+
+import tensorflow_datasets as tfds
+
+from linac_tfds import Cifar10Linac
+from pipelines import publish
+from pipelines.prepare import Settings, make_plan
+from pipelines.shards import fit_examples
+from pipelines.sources import read_source
+from pipelines.writer import write_shard
+
+EXAMPLES = 512
+FITTED = 16
+
+
+def measure(data_dir: str, dtype: str, file_format: str) -> dict:
+  """One row: a dataset written and read back."""
+  builder = Cifar10Linac(
+    config='sample_seed_7', data_dir=data_dir, file_format=file_format
+  )
+  plan = make_plan(
+    builder,
+    Settings(
+      splits=('train',),
+      max_examples_per_split=6 * FITTED,
+      examples_per_shard=FITTED,
+      storage_dtype=dtype,
+      overwrite=True,
+    ),
+  )
+  plan.save()
+  examples = list(fit_examples(plan, read_source(plan, 'train', 0, FITTED)))
+  shards = plan.shards()
+  start = time.perf_counter()
+  for _ in range(EXAMPLES // FITTED):
+    write_shard(plan, shards[0], iter(examples))
+  written = EXAMPLES / (time.perf_counter() - start)
+  size = (plan.staging / shards[0].file_name(file_format)).stat().st_size
+  manifests = {s: write_shard(plan, s, iter(examples)) for s in shards}
+  publish.publish(
+    str(plan.staging), {s: m.sha256 for s, m in manifests.items()}
+  )
+  return {
+    'storage_dtype': dtype,
+    'file_format': file_format,
+    'kib_per_example': round(size / FITTED / 1024),
+    'gb_per_60000': round(size / FITTED * 60_000 / 1e9, 1),
+    'written_per_s': round(written),
+    'read_per_s': round(read_rate(plan)),
+  }
+
+
+def read_rate(plan) -> float:
+  """Examples per second of reading everything, several times over."""
+  arguments = {
+    'name': f'cifar10_linac/{plan.config_name}',
+    'split': 'train',
+    'data_dir': plan.data_dir,
+  }
+  if plan.file_format == 'array_record':
+    source = tfds.data_source(**arguments)
+  else:
+    # TFDS would keep so small a dataset in memory.
+    config = tfds.ReadConfig(try_autocache=False)
+    source = tfds.as_numpy(tfds.load(**arguments, read_config=config))
+  for _ in source:  # Opens files and fills caches.
+    pass
+  start, count = time.perf_counter(), 0
+  while time.perf_counter() - start < 2:
+    count += sum(1 for _ in source)
+  return count / (time.perf_counter() - start)
+
+
+def main() -> None:
+  os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+  rows = []
+  for dtype in ('float16', 'float32'):
+    for file_format in ('tfrecord', 'array_record'):
+      with tempfile.TemporaryDirectory() as data_dir:
+        rows.append(measure(data_dir, dtype, file_format))
+  print('dtype    format        KiB/ex.  GB/60,000  written/s  read/s')
+  for r in rows:
+    print(
+      f'{r["storage_dtype"]:9}{r["file_format"]:14}{r["kib_per_example"]:7}'
+      f'{r["gb_per_60000"]:11}{r["written_per_s"]:11}{r["read_per_s"]:8}'
+    )
+  print(json.dumps({'benchmark': 'storage', 'rows': rows}))
+
+
+if __name__ == '__main__':
+  main()
