@@ -1,0 +1,35 @@
+# Every target makes the environment in .venv first.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DATA ?= data
+# Reading imports TensorFlow, which has much to say about GPUs there are not.
+QUIET := TF_CPP_MIN_LOG_LEVEL=3 CUDA_VISIBLE_DEVICES=
+
+.PHONY: sample test lint bench clean
+
+.venv/installed: setup.py constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[tests]'
+	touch $@
+
+sample: .venv/installed  ## Builds the sample dataset and reads it back.
+	$(BIN)/python -m pipelines.build --source sample --data_dir $(DATA) --seed 42
+	$(QUIET) $(BIN)/python examples/read_sample.py $(DATA)
+
+test: lint  ## Runs all tests.
+	$(QUIET) $(BIN)/python -m pytest -q
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: .venv/installed  ## Runs all benchmarks; see benchmarks/RESULTS.md.
+	$(BIN)/python -m benchmarks.fit
+	$(BIN)/python -m benchmarks.pipeline
+	$(BIN)/python -m benchmarks.storage
+	$(BIN)/python -m benchmarks.scaling 1000 4000 16000
+	$(BIN)/python -m benchmarks.memory
+
+clean:
+	rm -rf .venv $(DATA) *.egg-info

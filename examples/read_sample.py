@@ -1,0 +1,31 @@
+"""Reads the sample dataset back: `python examples/read_sample.py DATA_DIR`."""
+
+import sys
+
+import tensorflow_datasets as tfds
+
+import linac_tfds  # noqa: F401  Registers the dataset.
+
+
+def main(data_dir: str) -> None:
+  dataset, info = tfds.load(
+    'cifar10_linac/sample_seed_42',
+    split='train',
+    data_dir=data_dir,
+    with_info=True,
+    # One file at a time: the source's order.
+    read_config=tfds.ReadConfig(interleave_cycle_length=1),
+  )
+  label_name = info.features['label'].int2str
+  for example in tfds.as_numpy(dataset.take(5)):
+    representation = example['representation']
+    print(
+      f'{example["id"].decode():12} {label_name(example["label"]):9}'
+      f'representation {representation.shape} {representation.dtype}, '
+      f'{(representation == 0).mean():.0%} zeros, '
+      f'PSNR {example["psnr"]:.1f} dB'
+    )
+
+
+if __name__ == '__main__':
+  main(sys.argv[1])

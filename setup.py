@@ -1,0 +1,48 @@
+"""Packaging of the LINAC dataset builder."""
+
+import pathlib
+
+import setuptools
+
+setuptools.setup(
+  name='linac-tfds',
+  version='0.1.0',
+  description='A reproducible dataset builder for LINAC representations: '
+  'Apache Beam, JAX and TFDS.',
+  long_description=pathlib.Path('README.md').read_text(),
+  long_description_content_type='text/markdown',
+  license='Apache-2.0',
+  python_requires='>=3.11',
+  packages=setuptools.find_packages(
+    include=['transforms*', 'linac_tfds*', 'pipelines*']
+  ),
+  package_data={'': ['README.md', 'CITATIONS.bib', 'TAGS.txt']},
+  install_requires=[
+    'apache-beam>=2.77',
+    'array_record>=0.8',
+    'etils[epath]',
+    'flax>=0.12',
+    'google-crc32c',
+    # TFDS needs these three and does not say so.
+    'importlib_resources',
+    'ml_dtypes',
+    'mlcroissant',
+    'jax>=0.10',
+    'jaxtyping',
+    'numpy',
+    'optax>=0.2.8',
+    'pillow',
+    'psutil',
+    'requests',
+    'scipy',
+    'tensorflow>=2.21',  # tfds.load reads with it; building does not use it.
+    'tensorflow-datasets>=4.9.10',
+    'tqdm',
+  ],
+  extras_require={
+    'gcp': ['apache-beam[gcp]', 'gcsfs'],
+    'gpu': ['jax[cuda12]'],
+    'viz': ['jinja2', 'matplotlib'],
+    'tests': ['beartype', 'dill', 'hypothesis', 'pytest', 'ruff'],
+  },
+)
