@@ -12,13 +12,6 @@ def gemm_flops(dtype: str, size: int = 1024, seconds: float = 1.0) -> float:
   return 2 * size**3 * _rate(lambda: np.matmul(a, a, out=out), seconds)
 
 
-def copy_bandwidth(seconds: float = 1.0) -> float:
-  """Bytes per second read plus written, copying 256 MiB."""
-  source = np.ones(2**25)
-  target = np.empty_like(source)
-  return 2 * source.nbytes * _rate(lambda: np.copyto(target, source), seconds)
-
-
 def _rate(call, seconds: float) -> float:
   """Calls per second, after one to warm up."""
   call()
