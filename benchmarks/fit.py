@@ -23,12 +23,12 @@ SHAPE = (32, 32, 3)
 
 
 def measure(core, kind, precision, per_batch, barrier, results) -> None:
-  """One process of a row: its images/s and its matrix products' FLOP/s."""
+  """One process of a row: images/s, products' FLOP/s, copied bytes/s."""
   if core is not None:
     os.sched_setaffinity(0, {core})
   os.environ['JAX_PLATFORMS'] = 'cpu'
   from benchmarks.baseline import baseline
-  from benchmarks.machine import gemm_flops
+  from benchmarks.machine import copy_bandwidth, gemm_flops
   from transforms import LinacConfig, linac
 
   config = LinacConfig(precision=precision)
@@ -50,7 +50,9 @@ def measure(core, kind, precision, per_batch, barrier, results) -> None:
     seconds += time.perf_counter() - start
     barrier.wait()
     gemms.append(gemm_flops(precision, seconds=0.5))
-  results.put((ROUNDS * IMAGES / seconds, statistics.fmean(gemms)))
+  barrier.wait()
+  copies = copy_bandwidth()
+  results.put((ROUNDS * IMAGES / seconds, statistics.fmean(gemms), copies))
 
 
 def run_row(kind, precision, per_batch, processes, pinned) -> dict:
@@ -72,7 +74,7 @@ def run_row(kind, precision, per_batch, processes, pinned) -> dict:
   os.environ['OPENBLAS_NUM_THREADS'] = '1' if pinned else str(len(cores))
   for worker in workers:
     worker.start()
-  rates, gemms = zip(*(results.get() for _ in workers), strict=True)
+  rates, gemms, copies = zip(*(results.get() for _ in workers), strict=True)
   for worker in workers:
     worker.join()
   from transforms import LinacConfig
@@ -88,6 +90,7 @@ def run_row(kind, precision, per_batch, processes, pinned) -> dict:
     'gflops': round(flops / 1e9, 1),
     'gemm_gflops': round(sum(gemms) / 1e9, 1),
     'of_gemm': round(flops / sum(gemms), 3),
+    'copy_gb_per_s': round(sum(copies) / 1e9, 1),
   }
 
 
@@ -106,12 +109,15 @@ def main() -> None:
       ('linac', 'float64', 1, cores, True),
     ]
   ]
-  print(f'{"fit":9}{"precision":10}batch proc pinned images/s GFLOP/s  of gemm')
+  print(
+    f'{"fit":9}{"precision":10}batch proc pinned images/s GFLOP/s  of gemm '
+    'copied GB/s'
+  )
   for r in rows:
     print(
       f'{r["fit"]:9}{r["precision"]:10}{r["images_per_batch"]:5}'
       f'{r["processes"]:5} {r["pinned"]!s:6}{r["images_per_s"]:9}'
-      f'{r["gflops"]:8} {r["of_gemm"]:8.0%}'
+      f'{r["gflops"]:8} {r["of_gemm"]:8.0%}{r["copy_gb_per_s"]:12}'
     )
   base = rows[0]['images_per_s']
   best = rows[4]['images_per_s']

@@ -26,7 +26,7 @@ import tensorflow_datasets as tfds
 from linac_tfds import Cifar10Linac
 from pipelines import options, publish, summary
 from pipelines.errors import BuildError, reason_of
-from pipelines.local import launch
+from pipelines.local import devices, launch
 from pipelines.plan import FAILURE_FILE, DatasetPlan
 from pipelines.prepare import Settings, check_folder, make_plan
 from pipelines.progress import Progress
@@ -137,12 +137,12 @@ def _is_published(plan: DatasetPlan) -> bool:
 
 
 def _num_workers(settings: Settings, beam_options) -> int:
-  """Local processes: as set, as Beam's options say, or one per core."""
+  """Local processes: as set, as Beam's options say, or one per device."""
   number = settings.direct_num_workers
   mode = _option(beam_options, 'DirectOptions', 'direct_running_mode')
   if number is None and mode == 'multi_processing':
     number = _option(beam_options, 'DirectOptions', 'direct_num_workers')
-  return number or launch.default_workers()
+  return number or devices.default_workers()
 
 
 def _option(beam_options, view: str, name: str):

@@ -9,7 +9,7 @@ import os
 
 from linac_tfds import Cifar10Linac, LinacBuilderConfig, config_names
 from linac_tfds.schema import STORAGE_DTYPES
-from pipelines.local.launch import default_workers
+from pipelines.local.devices import default_workers
 from pipelines.prepare import FILE_FORMATS, Settings, check_folder
 from transforms.config import (
   ACTIVATIONS,
@@ -138,9 +138,9 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument(
     '--images_per_batch',
     type=int,
-    default=1,
     metavar='N',
-    help='fitted by one call to the device; speed only (default: 1)',
+    help='fitted by one call to the device; speed only (default: 1 on a core, '
+    'on a GPU what its memory holds)',
   )
   parser.add_argument(
     '--overwrite',
@@ -155,7 +155,8 @@ def _parser() -> argparse.ArgumentParser:
     type=int,
     default=0,
     metavar='N',
-    help='local processes (default: one per core, fewer if memory is short)',
+    help='local processes (default: one per GPU, else one per core; fewer if '
+    'memory is short)',
   )
   transform = parser.add_argument_group('transform', 'Fields of LinacConfig.')
   for field in dataclasses.fields(LinacConfig):

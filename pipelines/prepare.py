@@ -13,11 +13,13 @@ from linac_tfds import Cifar10Linac
 from linac_tfds.schema import STORAGE_DTYPES, image_schema
 from linac_tfds.sources import find_source
 from pipelines.errors import BuildError
-from pipelines.local import launch
+from pipelines.local import devices
 from pipelines.manifest import manifest_path
 from pipelines.plan import DatasetPlan
 from pipelines.publish import check_target, published_fingerprint
 from pipelines.sources import prepare_source
+from transforms.config import LinacConfig
+from transforms.memory import images_in_memory
 
 FILE_FORMATS = ('tfrecord', 'array_record')
 # Image, label, ids and statistics of an example, and its share of a manifest.
@@ -34,8 +36,9 @@ class Settings:
     examples_per_shard: at most; None for the layout's own choice.
     storage_dtype: of the stored representations.
     file_format: of the shards; None for the builder's.
-    images_per_batch: images fitted by one call to the device.
-    direct_num_workers: local processes; None for one per core.
+    images_per_batch: images fitted by one call to the device; None for 1 on a
+      core, on a GPU for what its memory holds.
+    direct_num_workers: local processes; None for one per GPU or core.
     overwrite: whether to replace a dataset of the same name.
     download_dir: where files of the source are downloaded to.
   """
@@ -45,7 +48,7 @@ class Settings:
   examples_per_shard: int | None = None
   storage_dtype: str = 'float16'
   file_format: str | None = None
-  images_per_batch: int = 1
+  images_per_batch: int | None = None
   direct_num_workers: int | None = None
   overwrite: bool = False
   download_dir: str | None = None
@@ -60,11 +63,11 @@ class Settings:
       value = getattr(self, name)
       if value is not None and value < 1:
         raise ValueError(f'{name}={value} must be at least 1.')
-    cores = launch.num_cores()
-    if self.direct_num_workers and self.direct_num_workers > cores:
+    most = devices.most_workers()
+    if self.direct_num_workers and self.direct_num_workers > most:
       raise ValueError(
-        f'direct_num_workers={self.direct_num_workers}: there are {cores} '
-        'cores to pin them to.'
+        f'direct_num_workers={self.direct_num_workers}: there are '
+        f'{devices.describe(most)}, one for each.'
       )
     if self.storage_dtype not in STORAGE_DTYPES:
       raise ValueError(
@@ -110,13 +113,21 @@ def make_plan(builder: Cifar10Linac, settings: Settings) -> DatasetPlan:
     storage_dtype=settings.storage_dtype,
     file_format=file_format,
     examples_per_shard=settings.examples_per_shard,
-    images_per_batch=settings.images_per_batch,
+    images_per_batch=settings.images_per_batch
+    or _images_per_batch(config, (height, width, channels)),
     overwrite=settings.overwrite,
   )
   check_target(plan)
   if published_fingerprint(plan) != plan.fingerprint or plan.overwrite:
     _check_space(plan)
   return plan
+
+
+def _images_per_batch(config: LinacConfig, shape: tuple[int, int, int]) -> int:
+  if not devices.gpus():
+    return 1
+  memory = min(gpu.num_bytes for gpu in devices.gpus())
+  return images_in_memory(config, shape, memory)
 
 
 def _choose_splits(

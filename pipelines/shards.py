@@ -10,9 +10,10 @@ import numpy as np
 
 from pipelines.manifest import sound_manifest
 from pipelines.plan import DatasetPlan, ShardSpec, load_plan
+from pipelines.prefetch import prefetch
 from pipelines.sources import read_source
 from pipelines.writer import write_shard
-from transforms import linac
+from transforms import LinacFit, StartedFit, start_fit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,29 +75,41 @@ def _fit_and_write(
 def fit_examples(plan: DatasetPlan, examples: Iterator[dict]) -> Iterator[dict]:
   """Adds `representation`, `psnr` and `final_loss` to examples, in batches.
 
+  Reading, fitting and what the caller does with an example overlap: while the
+  device fits a batch, a thread fetches the one before, and the caller writes
+  the one before that.
+
   Raises:
     ValueError: naming the example, if its fit diverged or does not fit into
       the storage dtype.
   """
   size = plan.images_per_batch
-  for batch in _batches(examples, size):
+
+  def start(batch: list[dict]) -> tuple[list[dict], StartedFit]:
     images = np.stack([example['image'] for example in batch])
-    fit = linac(images, plan.config, images_per_batch=size)
-    with np.errstate(over='ignore'):  # Infinity is reported below.
-      stored = fit.representation.astype(plan.storage_dtype)
+    return batch, start_fit(images, plan.config, size, plan.storage_dtype)
+
+  started = prefetch(map(start, _batches(examples, size)))
+  fitted = prefetch((batch, fit.result()) for batch, fit in started)
+  for batch, fit in fitted:
     for i, example in enumerate(batch):
-      if not np.isfinite(stored[i]).all() or not np.isfinite(fit.psnr[i]):
-        raise ValueError(
-          f'The fit of example {example["id"]!r} diverged: its final loss is '
-          f'{fit.losses[i, -1]} and its largest activation '
-          f'{np.abs(fit.representation[i]).max()} as {plan.storage_dtype}. '
-          'A smaller --learning_rate may help.'
-        )
+      _check_fit(example, fit, i)
       yield example | {
-        'representation': stored[i],
+        'representation': fit.representation[i],
         'psnr': np.float32(fit.psnr[i]),
         'final_loss': np.float32(fit.losses[i, -1]),
       }
+
+
+def _check_fit(example: dict, fit: LinacFit, i: int) -> None:
+  stored = fit.representation[i]
+  if not np.isfinite(stored).all() or not np.isfinite(fit.psnr[i]):
+    raise ValueError(
+      f'The fit of example {example["id"]!r} diverged: its final loss is '
+      f'{fit.losses[i, -1]} and its largest activation '
+      f'{np.abs(stored).max()} as {stored.dtype}. '
+      'A smaller --learning_rate may help.'
+    )
 
 
 def _batches(examples: Iterator[dict], size: int) -> Iterator[list[dict]]:

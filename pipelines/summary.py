@@ -7,6 +7,7 @@ import json
 import shlex
 
 from linac_tfds import config_names
+from pipelines.local import devices
 from pipelines.plan import DatasetPlan
 from pipelines.prepare import Settings
 from pipelines.progress import Progress
@@ -26,9 +27,6 @@ _REPEATED = (
 
 def announce(plan: DatasetPlan, settings: Settings, num_workers: int) -> None:
   """Says what the build is about to do, and how to go on after a stop."""
-  flops = plan.config.flops(plan.source.schema.shape) * plan.num_examples
-  hours = flops / _CORE_FLOPS[plan.config.precision] / num_workers / 3600
-  time = f'{hours:.1f} hours' if hours >= 1 else f'{hours * 60:.1f} minutes'
   size = _size(plan.num_examples * plan.representation_bytes)
   splits = ', '.join(f'{name} {size:,}' for name, size in plan.splits)
   print(
@@ -38,12 +36,22 @@ def announce(plan: DatasetPlan, settings: Settings, num_workers: int) -> None:
     f'  images   {plan.num_examples:,} ({splits})\n'
     f'  into     {plan.directory}\n'
     f'  size     about {size} of {plan.storage_dtype}, {plan.file_format}\n'
-    f'  time     about {time} on {num_workers} cores, and 10 s to start\n'
+    f'  time     {_time(plan, num_workers)}\n'
     f'{_older_versions(plan)}{_other_staging(plan)}'
     f'It can be interrupted; this goes on where it stopped:\n'
     f'  {shlex.join(_command(plan, settings))}',
     flush=True,
   )
+
+
+def _time(plan: DatasetPlan, num_workers: int) -> str:
+  where = f'on {devices.describe(num_workers)}'
+  if devices.gpus():
+    return f'{where}; no GPU has been measured yet'
+  flops = plan.config.flops(plan.source.schema.shape) * plan.num_examples
+  hours = flops / _CORE_FLOPS[plan.config.precision] / num_workers / 3600
+  time = f'{hours:.1f} hours' if hours >= 1 else f'{hours * 60:.1f} minutes'
+  return f'about {time} {where}, and 10 s to start'
 
 
 def _size(num_bytes: int) -> str:

@@ -11,7 +11,9 @@ _EXPORTS = {
   'draw': 'draws',
   'fit': 'fitting',
   'LinacFit': 'transform',
+  'StartedFit': 'transform',
   'linac': 'transform',
+  'start_fit': 'transform',
 }
 
 __all__ = list(_EXPORTS)

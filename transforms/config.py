@@ -154,10 +154,13 @@ class LinacConfig:
     weights and to the activations. 16.5e9 for CIFAR-10 and the defaults.
     """
     height, width, channels = shape
-    weights = self.width * (
+    return 6 * self.num_weights(channels) * height * width * self.num_epochs
+
+  def num_weights(self, channels: int) -> int:
+    """Weights of a network for images with `channels`, biases not counted."""
+    return self.width * (
       4 * self.num_features + (self.num_layers - 1) * self.width + channels
     )
-    return 6 * weights * height * width * self.num_epochs
 
   def pixel_constants(
     self, channels: int

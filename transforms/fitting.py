@@ -65,8 +65,9 @@ def fit(
         updates, state = optimizer.update(grads, state)
       return (optax.apply_updates(params, updates), state), loss
 
+    # XLA copies the weights once per iteration of a loop: two steps in one.
     (fitted, _), losses = jax.lax.scan(
-      step, (params, optimizer.init(params)), batches
+      step, (params, optimizer.init(params)), batches, unroll=2
     )
     outputs, representation = model.apply(fitted, inputs)
     return representation, outputs, losses

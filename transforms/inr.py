@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from transforms.config import LinacConfig
 from transforms.draws import Draws
 
-_ACTIVATIONS = {
+ACTIVATIONS = {
   'relu': nn.relu,
   'tanh': nn.tanh,
   'gelu': nn.gelu,
@@ -44,7 +44,7 @@ class INR(nn.Module):
     activations = []
     x = inputs
     for i in range(config.num_layers):
-      x = _ACTIVATIONS[config.activation](
+      x = ACTIVATIONS[config.activation](
         dense(i, config.width, config.use_bias)(x)
       )
       activations.append(x)

@@ -10,37 +10,13 @@ import subprocess
 import sys
 import time
 
-import psutil
-
 from pipelines.errors import BuildError
-from pipelines.local.parent import REASON, WORKER_DIED
+from pipelines.local import devices
+from pipelines.local.parent import GPUS, REASON, WORKER_DIED
 from pipelines.plan import DatasetPlan
 from pipelines.progress import Progress
 
 LOG_FILE = 'build.log'
-
-# A worker's own footprint: Beam, JAX and a batch of examples.
-_WORKER_BYTES = 2**30
-
-_ENVIRONMENT = {
-  # Workers are one per core: a library's own threads would only compete.
-  'OMP_NUM_THREADS': '1',
-  'OPENBLAS_NUM_THREADS': '1',
-  'JAX_PLATFORMS': 'cpu',
-}
-
-
-def num_cores() -> int:
-  """Cores this process may use."""
-  if hasattr(os, 'sched_getaffinity'):  # Linux only.
-    return len(os.sched_getaffinity(0))
-  return os.cpu_count() or 1
-
-
-def default_workers() -> int:
-  """One worker per core, fewer where memory is short."""
-  memory = psutil.virtual_memory().available
-  return max(1, min(num_cores(), int(memory / _WORKER_BYTES)))
 
 
 def run(plan: DatasetPlan, num_workers: int, progress: Progress) -> None:
@@ -81,12 +57,24 @@ def _start(plan: DatasetPlan, num_workers: int, log_file) -> subprocess.Popen:
   arguments = [os.getpid(), num_workers, plan.staging]
   return subprocess.Popen(
     [sys.executable, '-m', 'pipelines.local.driver', *map(str, arguments)],
-    env=os.environ | _ENVIRONMENT | {'PYTHONPATH': os.pathsep.join(sys.path)},
+    env=os.environ | _environment(),
     stdout=log_file,
     stderr=log_file,
     # Ctrl-C is for this process; it ends the others itself.
     start_new_session=True,
   )
+
+
+def _environment() -> dict[str, str]:
+  return {
+    'PYTHONPATH': os.pathsep.join(sys.path),
+    # Workers are one per core: a library's own threads would only compete.
+    'OMP_NUM_THREADS': '1',
+    'OPENBLAS_NUM_THREADS': '1',
+    # A GPU that fails ends the build instead of leaving it to a core.
+    'JAX_PLATFORMS': 'cuda' if devices.gpus() else 'cpu',
+    GPUS: ','.join(gpu.uuid for gpu in devices.gpus()),
+  }
 
 
 def _end(driver: subprocess.Popen) -> None:

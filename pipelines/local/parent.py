@@ -7,8 +7,10 @@ import time
 
 import psutil
 
-# Environment variable that tells workers their driver's process id.
+# Environment variables for workers: their driver's process id.
 DRIVER_PID = 'LINAC_DRIVER_PID'
+# The GPUs to share out among workers, separated by commas.
+GPUS = 'LINAC_GPUS'
 # Marks the line of a driver's log that says why it failed.
 REASON = 'REASON: '
 # Exit status of a driver that lost a worker.

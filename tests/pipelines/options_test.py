@@ -4,7 +4,7 @@ import pytest
 from apache_beam.options import pipeline_options
 
 from pipelines import options
-from pipelines.local.launch import default_workers
+from pipelines.local.devices import default_workers
 from pipelines.prepare import Settings
 from transforms import LinacConfig
 

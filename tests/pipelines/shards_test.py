@@ -121,11 +121,13 @@ def test_float64_bits_do_not_depend_on_the_order_of_the_images(plan):
     np.testing.assert_array_equal(example['representation'], expected)
 
 
-def test_a_batch_is_fitted_only_when_it_is_asked_for(plan):
+def test_only_a_few_batches_are_fitted_ahead(plan):
   """Memory does not grow with the task."""
   source = read_source(plan, 'train', 0, 40)
-  next(fit_examples(plan, source))
-  assert len(list(source)) == 39
+  examples = fit_examples(plan, source)
+  next(examples)
+  examples.close()
+  assert len(list(source)) >= 35
 
 
 def test_a_fit_that_diverges_is_named(plan):
