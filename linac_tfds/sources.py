@@ -13,7 +13,7 @@ def find_source(
   """The builder of a source, where it is prepared if it is.
 
   Args:
-    name: `DATASET` or `DATASET/CONFIG`.
+    name: `DATASET` or `DATASET/CONFIG`, with `:VERSION` for just that one.
     source_data_dir: the folder that holds it prepared, or None.
     data_dir: else looked in first, then TFDS's default folder.
 
@@ -33,7 +33,12 @@ def find_source(
   for folder in folders:
     try:
       builders.append(tfds.builder(name, data_dir=folder))
-    except (tfds.core.registered.DatasetNotFoundError, ValueError) as error:
+    # TFDS asserts that there is the version it is asked for.
+    except (
+      tfds.core.registered.DatasetNotFoundError,
+      ValueError,
+      AssertionError,
+    ) as error:
       reason = str(error).splitlines()[0]
   if not builders:
     raise ValueError(

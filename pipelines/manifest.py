@@ -8,7 +8,10 @@ import json
 import os
 import pathlib
 
+import numpy as np
+
 from pipelines.plan import MANIFESTS, DatasetPlan, ShardSpec
+from pipelines.typed_json import load_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,8 +76,8 @@ def write_manifest(
 def read_manifest(plan: DatasetPlan, shard: ShardSpec) -> Manifest | None:
   """The manifest of a staged shard, or None if there is no valid one."""
   try:
-    manifest = Manifest(**json.loads(manifest_path(plan, shard).read_text()))
-  except (FileNotFoundError, ValueError, TypeError):
+    manifest = load_json(manifest_path(plan, shard), Manifest)
+  except (FileNotFoundError, ValueError):
     return None
   expected = (shard.fingerprint, shard.split, shard.start, shard.stop)
   actual = (
@@ -99,3 +102,8 @@ def file_sha256(path: pathlib.Path) -> str:
   """SHA-256 of a file, in hexadecimal."""
   with open(path, 'rb') as f:
     return hashlib.file_digest(f, 'sha256').hexdigest()
+
+
+def array_sha256(array: np.ndarray) -> str:
+  """The first 16 hexadecimal digits of the SHA-256 of an array's bytes."""
+  return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()[:16]

@@ -87,7 +87,7 @@ def parse(argv: list[str]) -> Command:
   )
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
   """Raises what argparse would print with a page of usage."""
 
   def error(self, message: str):
@@ -95,7 +95,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-  parser = _Parser(
+  parser = Parser(
     prog='python -m pipelines.build',
     description='Builds a LINAC dataset, or goes on where a build stopped.',
     epilog='Any option of the Beam runner may follow.',
@@ -184,7 +184,7 @@ def beam_parser() -> argparse.ArgumentParser:
   """A parser of all of Beam's options."""
   from apache_beam.options.pipeline_options import PipelineOptions
 
-  parser = _Parser(add_help=False, allow_abbrev=False)
+  parser = Parser(add_help=False, allow_abbrev=False)
   for options in PipelineOptions.__subclasses__():
     options._add_argparse_args(parser)
   return parser

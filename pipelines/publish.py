@@ -18,7 +18,7 @@ from pipelines.plan import DATASET, MANIFESTS, DatasetPlan, ShardSpec, load_plan
 
 # A dataset is visible to TFDS when this file is there.
 INFO_FILE = 'dataset_info.json'
-_METADATA_FILE = 'metadata.json'
+METADATA_FILE = 'metadata.json'
 
 
 def publish(staging: str, sha256: dict[ShardSpec, str]) -> None:
@@ -57,7 +57,7 @@ def published_fingerprint(plan: DatasetPlan) -> str | None:
   if not (plan.directory / INFO_FILE).exists():
     return None
   try:
-    metadata = json.loads((plan.directory / _METADATA_FILE).read_text())
+    metadata = json.loads((plan.directory / METADATA_FILE).read_text())
     return metadata['fingerprint']
   except (OSError, ValueError, KeyError):
     return 'unknown'
@@ -110,7 +110,7 @@ def _entries(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _is_ours(path: pathlib.Path) -> bool:
-  names = (MANIFESTS, 'features.json', _METADATA_FILE, INFO_FILE)
+  names = (MANIFESTS, 'features.json', METADATA_FILE, INFO_FILE)
   return (
     path.name in names
     or path.name.startswith(f'{DATASET}-')
@@ -144,10 +144,10 @@ def _publish_info(
   }
   info.set_splits(
     tfds.core.SplitDict(
-      [_split_info(plan, split, parts) for split, parts in by_split.items()]
+      [split_info(plan, split, parts) for split, parts in by_split.items()]
     )
   )
-  info.metadata.update(_metadata(plan, by_split))
+  info.metadata.update(dataset_metadata(plan, by_split))
   written = plan.staging / 'info'
   written.mkdir(exist_ok=True)
   info.write_to_directory(written)
@@ -159,9 +159,10 @@ def _publish_info(
   )
 
 
-def _split_info(
+def split_info(
   plan: DatasetPlan, split: str, manifests: list[Manifest]
 ) -> tfds.core.SplitInfo:
+  """What TFDS records of a split, from the manifests of its shards."""
   return tfds.core.SplitInfo(
     name=split,
     shard_lengths=[m.stop - m.start for m in manifests],
@@ -175,7 +176,9 @@ def _split_info(
   )
 
 
-def _metadata(plan: DatasetPlan, by_split: dict[str, list[Manifest]]) -> dict:
+def dataset_metadata(
+  plan: DatasetPlan, by_split: dict[str, list[Manifest]]
+) -> dict:
   """The dataset's provenance, for `info.metadata`."""
   manifests = [m for parts in by_split.values() for m in parts]
   versions = {(k, v) for m in manifests for k, v in m.versions.items()}

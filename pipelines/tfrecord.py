@@ -6,6 +6,7 @@ A record is its length (8 bytes, little endian), the length's masked CRC-32C
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 from collections.abc import Iterable, Iterator
@@ -26,19 +27,25 @@ def write_records(path: os.PathLike, records: Iterable[bytes]) -> None:
       f.write(_FOOTER.pack(_masked_crc(record)))
 
 
-def read_records(path: os.PathLike, skip: int, take: int) -> Iterator[bytes]:
-  """Reads `take` records after the first `skip`.
+def read_records(
+  path: os.PathLike, skip: int = 0, take: int | None = None
+) -> Iterator[bytes]:
+  """Reads `take` records after the first `skip`, or all of them.
 
   Raises:
     ValueError: naming the file and the record that is truncated or damaged.
   """
   with open(path, 'rb') as f:
-    for index in range(skip + take):
+    size = os.fstat(f.fileno()).st_size
+    for index in itertools.count() if take is None else range(skip + take):
       header = f.read(_HEADER.size)
+      if take is None and not header:
+        return
       if len(header) < _HEADER.size:
         raise ValueError(f'{path} ends before its record {index}.')
       length, crc = _HEADER.unpack(header)
-      if crc != _masked_crc(header[:8]):
+      # A length that is not the file's must not be asked memory for.
+      if crc != _masked_crc(header[:8]) or length > size:
         raise ValueError(f'{path} is damaged at its record {index}.')
       if index < skip:
         f.seek(length + _FOOTER.size, os.SEEK_CUR)

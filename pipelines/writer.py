@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.metadata
 import os
 import pathlib
@@ -16,7 +15,12 @@ from array_record.python import array_record_module
 from PIL import Image
 
 from linac_tfds import schema
-from pipelines.manifest import Manifest, file_sha256, write_manifest
+from pipelines.manifest import (
+  Manifest,
+  array_sha256,
+  file_sha256,
+  write_manifest,
+)
 from pipelines.plan import DatasetPlan, ShardSpec
 from pipelines.tfrecord import write_records
 
@@ -93,12 +97,11 @@ class _Records:
   def __iter__(self) -> Iterator[bytes]:
     for example in self._examples:
       record = self._serialise(example)
-      digest = hashlib.sha256(example['representation']).hexdigest()
       self.num_bytes += len(record)
       self.ids.append(example['id'])
       self.psnr.append(float(example['psnr']))
       self.final_loss.append(float(example['final_loss']))
-      self.representation_sha256.append(digest[:16])
+      self.representation_sha256.append(array_sha256(example['representation']))
       yield record
 
   def _serialise(self, example: dict) -> bytes:

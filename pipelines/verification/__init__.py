@@ -1,0 +1,1 @@
+"""What `python -m pipelines.verify` checks of a published dataset."""

@@ -1,0 +1,231 @@
+"""Checks the shards of a published dataset, file by file and then inside."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import random
+from collections.abc import Iterator
+
+from tqdm import tqdm
+
+from pipelines.manifest import Manifest, array_sha256, file_sha256
+from pipelines.plan import MANIFESTS, ShardSpec
+from pipelines.publish import INFO_FILE, METADATA_FILE
+from pipelines.sources import read_source
+from pipelines.typed_json import load_json
+from pipelines.verification.checks import Check, differences
+from pipelines.verification.published import (
+  FEATURES_FILE,
+  LABELS_FILE,
+  Published,
+  read_examples,
+)
+from pipelines.verification.refit import (
+  MAX_DISTANCE,
+  is_exact,
+  measures,
+  refit_problems,
+)
+
+
+class Contents:
+  """Streams a dataset's shards through four checks.
+
+  Attributes:
+    checks: of the shards' files, their examples, these against the source, and
+      a sample of them against new fits.
+  """
+
+  def __init__(
+    self,
+    dataset: Published,
+    source: Check,
+    num_refits: int,
+    sample_seed: int,
+  ):
+    """Takes what to check, and how many examples to fit again, and which."""
+    self._dataset = dataset
+    self._plan = dataset.plan
+    self._shards = Check('shards', 'files')
+    self._examples = Check('examples', 'examples')
+    self._source = source
+    self._refit = Check('refit', 'examples')
+    self._refit.skipped = (
+      'no example of the sample can be read' if num_refits else 'by --quick'
+    )
+    self._drawn = f', drawn with --sample_seed={sample_seed}'
+    self._refit.note = self._drawn
+    self._sample = _draw_sample(self._plan.splits, num_refits, sample_seed)
+    self.checks = [self._shards, self._examples, self._source, self._refit]
+
+  def check(self) -> dict[str, list[Manifest]]:
+    """Makes the checks.
+
+    Returns:
+      The valid manifests of each split, less what grows with its examples but
+      their PSNR.
+    """
+    by_split = {split: [] for split, _ in self._plan.splits}
+    self._check_names()
+    # None: no bar where nobody watches it.
+    with tqdm(
+      total=self._plan.num_examples,
+      desc='Checking',
+      unit=' images',
+      disable=None,
+    ) as bar:
+      for shard in self._plan.shards():
+        manifest = self._check_shard(shard)
+        bar.update(shard.size)
+        if manifest:
+          by_split[shard.split].append(
+            dataclasses.replace(
+              manifest, ids=[], final_loss=[], representation_sha256=[]
+            )
+          )
+    return by_split
+
+  def _check_names(self) -> None:
+    """Files that should not be there."""
+    names = {self._file_name(shard) for shard in self._plan.shards()}
+    others = {INFO_FILE, METADATA_FILE, MANIFESTS, FEATURES_FILE, LABELS_FILE}
+    for folder, expected in (
+      (self._dataset.directory, names | others),
+      (self._dataset.directory / MANIFESTS, {f'{n}.json' for n in names}),
+    ):
+      for path in sorted(folder.iterdir()):
+        if path.name not in expected:
+          self._shards.add(path.name, ['no file of this dataset; remove it'])
+
+  def _file_name(self, shard: ShardSpec) -> str:
+    return shard.file_name(self._plan.file_format)
+
+  def _check_shard(self, shard: ShardSpec) -> Manifest | None:
+    """Returns the manifest, if it is valid."""
+    name = self._file_name(shard)
+    try:
+      manifest = self._check_manifest(shard)
+    except (OSError, ValueError) as error:
+      self._shards.add(f'{MANIFESTS}/{name}.json', [_reason(error)])
+      self._examples.add(name, ['its manifest is not valid'], shard.size)
+      return None
+    self._shards.add(f'{MANIFESTS}/{name}.json', [])
+    self._shards.add(name, self._file_problems(name, manifest))
+    self._check_examples(shard, manifest)
+    return manifest
+
+  def _check_manifest(self, shard: ShardSpec) -> Manifest:
+    """Raises ValueError for one of another shard."""
+    name = self._file_name(shard)
+    path = self._dataset.directory / MANIFESTS / f'{name}.json'
+    manifest = load_json(path, Manifest)
+    expected = {
+      'split': shard.split,
+      'index': shard.index,
+      'start': shard.start,
+      'stop': shard.stop,
+      'fingerprint': self._dataset.metadata.fingerprint,
+      'file_name': name,
+    }
+    found = {key: getattr(manifest, key) for key in expected}
+    for key in ('ids', 'psnr', 'final_loss', 'representation_sha256'):
+      found[f'number of {key}'] = len(getattr(manifest, key))
+      expected[f'number of {key}'] = shard.size
+    found['libraries'] = sorted(manifest.versions)
+    expected['libraries'] = sorted(self._dataset.metadata.library_versions)
+    if problems := differences(found, expected):
+      raise ValueError('; '.join(problems))
+    return manifest
+
+  def _file_problems(self, name: str, manifest: Manifest) -> list[str]:
+    path = self._dataset.directory / name
+    try:
+      found = {'bytes': path.stat().st_size, 'sha256': file_sha256(path)}
+    except OSError as error:
+      return [_reason(error)]
+    return differences(
+      found, {'bytes': manifest.file_bytes, 'sha256': manifest.sha256}
+    )
+
+  def _check_examples(self, shard: ShardSpec, manifest: Manifest) -> None:
+    name, index = self._file_name(shard), shard.start
+    rows = _rows(manifest)
+    originals = self._originals(shard)
+    try:
+      for example in read_examples(self._dataset, name):
+        if index == shard.stop:
+          raise ValueError('there are more examples than recorded')
+        where = f'{shard.split}[{index}] {example["id"]!r:.80}'
+        self._examples.add(where, differences(measures(example), next(rows)))
+        if original := next(originals):
+          self._source.add(
+            where, differences(_given(example), _given(original))
+          )
+        if (shard.split, index) in self._sample:
+          self._check_fit(where, example, manifest)
+        index += 1
+      if index < shard.stop:
+        raise ValueError('there are fewer examples than recorded')
+    except (OSError, ValueError) as error:
+      where = f'{shard.split}[{index}] in {name}'
+      self._examples.add(where, [_reason(error)], max(shard.stop - index, 1))
+
+  def _originals(self, shard: ShardSpec) -> Iterator[dict | None]:
+    """The source's examples of a shard; None where there are none."""
+    if self._plan.source.directory:
+      try:
+        yield from read_source(self._plan, shard.split, shard.start, shard.stop)
+      except ValueError as error:
+        self._source.add(self._file_name(shard), [str(error)])
+    yield from itertools.repeat(None)
+
+  def _check_fit(self, where: str, example: dict, manifest: Manifest) -> None:
+    exact = is_exact(self._plan, manifest)
+    self._refit.add(where, refit_problems(self._plan, example, exact))
+    if not exact:
+      self._refit.note = f'{self._drawn}, within {MAX_DISTANCE} of fits here'
+
+
+def _reason(error: Exception) -> str:
+  """What is wrong with a file that the line names already."""
+  return getattr(error, 'strerror', None) or str(error)
+
+
+def _draw_sample(
+  splits: tuple[tuple[str, int], ...], number: int, seed: int
+) -> set[tuple[str, int]]:
+  """Split and index of `number` examples, or of all if there are fewer."""
+  total = sum(size for _, size in splits)
+  chosen = random.Random(seed).sample(range(total), min(number, total))
+  sample = set()
+  for split, size in splits:
+    sample |= {(split, i) for i in chosen if 0 <= i < size}
+    chosen = [i - size for i in chosen]
+  return sample
+
+
+def _rows(manifest: Manifest) -> Iterator[dict]:
+  """What a manifest tells of each of its examples."""
+  for id_, psnr, loss, digest in zip(
+    manifest.ids,
+    manifest.psnr,
+    manifest.final_loss,
+    manifest.representation_sha256,
+    strict=True,
+  ):
+    yield {
+      'id': id_,
+      'psnr': psnr,
+      'final_loss': loss,
+      'representation_sha256': digest,
+    }
+
+
+def _given(example: dict) -> dict:
+  """What an example has of its source."""
+  return {
+    'id': example['id'],
+    'label': example['label'],
+    'image sha256': array_sha256(example['image']),
+  }

@@ -1,0 +1,115 @@
+"""Checks what TFDS reads of a dataset against the manifests of its shards."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import tensorflow_datasets as tfds
+
+from pipelines.manifest import Manifest
+from pipelines.plan import DATASET
+from pipelines.publish import (
+  INFO_FILE,
+  METADATA_FILE,
+  dataset_metadata,
+  split_info,
+)
+from pipelines.verification.checks import Check, differences
+from pipelines.verification.published import (
+  FEATURES_FILE,
+  Published,
+  feature_types,
+)
+
+
+def check_metadata(
+  dataset: Published, manifests: dict[str, list[Manifest]], check: Check
+) -> None:
+  """Compares three files with what a build would write.
+
+  Args:
+    dataset: whose files.
+    manifests: the valid ones of each split. Where some are not, what derives
+      from them is not compared.
+    check: to be told.
+  """
+  splits = dataset.plan.splits
+  if {
+    s: sum(m.stop - m.start for m in manifests[s]) for s, _ in splits
+  } != dict(splits):
+    manifests = {}
+  for name, compare in (
+    (METADATA_FILE, _metadata_problems),
+    (INFO_FILE, _info_problems),
+    (FEATURES_FILE, _features_problems),
+  ):
+    check.add(name, compare(dataset, manifests))
+
+
+def _metadata_problems(
+  dataset: Published, manifests: dict[str, list[Manifest]]
+) -> list[str]:
+  plan, directory = dataset.plan, dataset.directory
+  expected = {'fingerprint': plan.fingerprint, **plan.identity}
+  if manifests:
+    try:
+      expected = dataset_metadata(plan, manifests)
+    except (ValueError, OverflowError) as error:
+      return [f'the PSNR in the manifests have no statistics: {error}']
+  expected = json.loads(json.dumps(expected))
+  recorded = dataclasses.asdict(dataset.metadata)
+  found = {key: recorded[key] for key in expected}
+  return [
+    *differences(
+      {'folder': f'{directory.parent.name}/{directory.name}'},
+      {'folder': f'{plan.config_name}/{plan.version}'},
+    ),
+    *differences(found, expected),
+  ]
+
+
+def _info_problems(
+  dataset: Published, manifests: dict[str, list[Manifest]]
+) -> list[str]:
+  plan = dataset.plan
+  try:
+    info = tfds.builder_from_directory(dataset.directory).info
+    found = {
+      'name': info.name,
+      'configName': info.config_name,
+      'version': str(info.version),
+      'fileFormat': info.file_format.file_suffix,
+      'splits': {name: _split_facts(info.splits[name]) for name in info.splits},
+    }
+  except Exception as error:  # Parsers of Protocol buffers have their own.
+    return [f'TFDS cannot load it: {type(error).__name__}: {error}']
+  expected = {
+    'name': DATASET,
+    'configName': plan.config_name,
+    'version': plan.version,
+    'fileFormat': plan.file_format,
+    'splits': {
+      split: _split_facts(split_info(plan, split, parts))
+      for split, parts in manifests.items()
+    },
+  }
+  if not manifests:
+    del found['splits'], expected['splits']
+  return differences(found, expected)
+
+
+def _split_facts(info: tfds.core.SplitInfo) -> dict:
+  return {
+    'shardLengths': dict(enumerate(info.shard_lengths)),
+    'numExamples': info.num_examples,
+    'numBytes': int(info.num_bytes),
+    'files': dict(enumerate(path.name for path in info.filepaths)),
+  }
+
+
+def _features_problems(
+  dataset: Published, manifests: dict[str, list[Manifest]]
+) -> list[str]:
+  del manifests
+  return differences(*feature_types(dataset))

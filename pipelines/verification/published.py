@@ -1,0 +1,200 @@
+"""Reads a published dataset, taking nothing in it on trust."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+from collections.abc import Iterator
+
+import tensorflow_datasets as tfds
+from array_record.python import array_record_module
+from google.protobuf import json_format
+
+from linac_tfds.schema import STORAGE_DTYPES, ImageSchema, example_features
+from pipelines.plan import DatasetPlan, SourceSpec
+from pipelines.prepare import FILE_FORMATS
+from pipelines.publish import METADATA_FILE
+from pipelines.tfrecord import read_records
+from pipelines.typed_json import load_json
+from transforms.config import LinacConfig
+
+FEATURES_FILE = 'features.json'
+LABELS_FILE = 'label.labels.txt'
+# The largest shard of a build that was not told how large.
+_LARGEST_DEFAULT = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class Metadata:
+  """The fields of `metadata.json`, as `publish.dataset_metadata` makes them."""
+
+  fingerprint: str
+  config: dict[str, object]
+  source: dict[str, str]
+  shard_stops: list[tuple[str, list[int]]]
+  storage_dtype: str
+  file_format: str
+  version: str
+  library_versions: dict[str, list[str]]
+  devices: list[str]
+  psnr: dict[str, dict[str, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+  """A published dataset.
+
+  Attributes:
+    directory: its version's folder.
+    metadata: as recorded.
+    plan: that the metadata describe; where the source is, it does not say.
+    features: that examples of the plan have.
+  """
+
+  directory: pathlib.Path
+  metadata: Metadata
+  plan: DatasetPlan
+  features: tfds.features.FeaturesDict
+
+
+def open_published(directory: pathlib.Path) -> Published:
+  """Reads what the metadata tell.
+
+  Raises:
+    OSError: if they cannot be read.
+    ValueError: naming the file and what in it no build would write.
+  """
+  metadata = load_json(directory / METADATA_FILE, Metadata)
+  images = _load_schema(directory)
+  try:
+    _check_metadata(metadata)
+    plan = _recorded_plan(metadata, directory, images)
+    _ = plan.config_name  # Raises for a name that is none.
+  except (TypeError, ValueError) as error:
+    raise ValueError(f'{METADATA_FILE} describes no build: {error}') from error
+  features = example_features(images, plan.config, plan.storage_dtype)
+  return Published(directory, metadata, plan, features)
+
+
+def _load_schema(directory: pathlib.Path) -> ImageSchema:
+  """The images' shape and the labels' names."""
+  features = _load_types((directory / FEATURES_FILE).read_text())
+  try:
+    image = features['featuresDict']['features']['image']['image']
+    height, width, channels = map(int, image['shape']['dimensions'])
+    labels = tfds.features.ClassLabel(names_file=directory / LABELS_FILE)
+  except (LookupError, TypeError, ValueError) as error:
+    raise ValueError(
+      f'{FEATURES_FILE} and {LABELS_FILE} describe no labelled image: {error!r}'
+    ) from error
+  return ImageSchema((height, width, channels), tuple(labels.names), True)
+
+
+def _check_metadata(metadata: Metadata) -> None:
+  """Raises ValueError for what could not be planned with."""
+  for name, choices in (
+    ('storage_dtype', STORAGE_DTYPES),
+    ('file_format', FILE_FORMATS),
+  ):
+    if (value := getattr(metadata, name)) not in choices:
+      raise ValueError(f'{name}={value!r:.60} is none of {", ".join(choices)}')
+  if metadata.source.keys() != {'name', 'version'}:
+    raise ValueError(f'source={metadata.source!r:.60} is no name and version')
+  for version in (metadata.version, metadata.source['version']):
+    if not re.fullmatch(r'\d+\.\d+\.\d+', version):
+      raise ValueError(f'version={version!r:.60} is not like 1.0.0')
+  names = [split for split, _ in metadata.shard_stops]
+  if not names or len(set(names)) < len(names):
+    raise ValueError(f'shard_stops name the splits {names!r:.60}')
+  for split, stops in metadata.shard_stops:
+    if not re.fullmatch(r'\w+', split):
+      raise ValueError(f'shard_stops name the split {split!r:.60}')
+    if not stops or min(_sizes(stops)) < 1:
+      raise ValueError(f'shard_stops of {split} leave shards empty')
+
+
+def _sizes(stops: list[int]) -> list[int]:
+  return [b - a for a, b in zip([0, *stops], stops, strict=False)]
+
+
+def _recorded_plan(
+  metadata: Metadata, directory: pathlib.Path, images: ImageSchema
+) -> DatasetPlan:
+  largest = max(max(_sizes(stops)) for _, stops in metadata.shard_stops)
+  plan = DatasetPlan(
+    config=LinacConfig(**metadata.config),
+    source=SourceSpec(
+      **metadata.source, data_dir='', directory='', schema=images
+    ),
+    splits=tuple((split, stops[-1]) for split, stops in metadata.shard_stops),
+    data_dir=os.fspath(directory.parent.parent.parent),
+    version=metadata.version,
+    storage_dtype=metadata.storage_dtype,
+    file_format=metadata.file_format,
+    # As good as the limit that the build was given: it cuts no other shards.
+    examples_per_shard=largest,
+  )
+  if plan.identity['shard_stops'] == metadata.shard_stops:
+    return plan
+  # A build that was given none cuts small splits into smaller shards.
+  plan = dataclasses.replace(plan, examples_per_shard=None)
+  if (
+    largest > _LARGEST_DEFAULT
+    or plan.identity['shard_stops'] != metadata.shard_stops
+  ):
+    raise ValueError('no build cuts splits at these shard_stops')
+  return plan
+
+
+def feature_types(dataset: Published) -> tuple[dict, dict]:
+  """The features file less its prose: as it is, and as it should be."""
+  found = (dataset.directory / FEATURES_FILE).read_text()
+  expected = json_format.MessageToJson(dataset.features.to_proto())
+  return _load_types(found), _load_types(expected)
+
+
+def _load_types(text: str) -> dict:
+  def drop_prose(fields: dict) -> dict:
+    return {k: v for k, v in fields.items() if k != 'description'}
+
+  try:
+    return json.loads(text, object_hook=drop_prose)
+  except (ValueError, RecursionError) as error:
+    raise ValueError(f'{FEATURES_FILE} is no JSON: {error}') from error
+
+
+def read_examples(dataset: Published, file_name: str) -> Iterator[dict]:
+  """Reads a shard, an example at a time, without TensorFlow.
+
+  Yields:
+    All features of the dataset; `id` (str), `image` (uint8 array), `label`
+    (int), `representation` (array), `psnr` and `final_loss` (float32).
+
+  Raises:
+    OSError: if it cannot be read.
+    ValueError: if it is damaged.
+  """
+  read = _READERS[dataset.plan.file_format]
+  for record in read(dataset.directory / file_name):
+    try:
+      example = dataset.features.deserialize_example_np(record)
+      example['id'] = example['id'].decode()
+      example['label'] = int(example['label'])
+    except Exception as error:  # Protocol buffers and Pillow have their own.
+      raise ValueError(f'a record cannot be parsed: {error}') from error
+    yield example
+
+
+def _read_array_records(path: pathlib.Path) -> Iterator[bytes]:
+  try:
+    reader = array_record_module.ArrayRecordReader(os.fspath(path))
+    for index in range(reader.num_records()):
+      yield reader.read([index])[0]
+  except RuntimeError as error:
+    raise ValueError(f'{path} is damaged: {error}') from error
+
+
+_READERS = {'tfrecord': read_records, 'array_record': _read_array_records}

@@ -1,0 +1,61 @@
+"""Fits an example again and compares it with the one that is stored."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipelines.manifest import Manifest, array_sha256
+from pipelines.plan import DatasetPlan
+from pipelines.shards import fit_examples
+from pipelines.verification.checks import differences
+from pipelines.writer import device_kind, library_versions
+
+# Relative, between two correct float32 programs; up to 0.24 was measured.
+MAX_DISTANCE = 0.35
+
+
+def measures(example: dict) -> dict:
+  """What a manifest tells of an example."""
+  return {
+    'id': example['id'],
+    'psnr': float(example['psnr']),
+    'final_loss': float(example['final_loss']),
+    'representation_sha256': array_sha256(example['representation']),
+  }
+
+
+def is_exact(plan: DatasetPlan, manifest: Manifest) -> bool:
+  """Whether a fit here must give the bits of the shard of a manifest."""
+  here = (device_kind(), library_versions())
+  return (
+    plan.config.precision == 'float64'
+    or (manifest.device, manifest.versions) == here
+  )
+
+
+def refit_problems(plan: DatasetPlan, example: dict, exact: bool) -> list[str]:
+  """What differs between a stored example and a new fit of its image.
+
+  Args:
+    plan: of the dataset.
+    example: as stored.
+    exact: whether they must agree to the bit; else within `MAX_DISTANCE`.
+  """
+  try:
+    (fitted,) = fit_examples(plan, iter([example]))
+  except ValueError as error:
+    return [str(error)]
+  if exact:
+    problems = differences(measures(example), measures(fitted))
+    if problems and plan.config.precision == 'float32':
+      problems.append('device and libraries are those recorded')
+    return problems
+  stored, expected = (
+    e['representation'].astype(np.float64) for e in (example, fitted)
+  )
+  with np.errstate(invalid='ignore'):  # Infinities that are stored.
+    distance = np.linalg.norm(stored - expected)
+  limit = MAX_DISTANCE * np.linalg.norm(expected)
+  if distance <= limit:
+    return []
+  return [f'distance is {distance:.3g}, expected at most {limit:.3g}']

@@ -1,0 +1,164 @@
+"""Verifies a published LINAC dataset: files, contents and a sample of fits.
+
+  python -m pipelines.verify ~/tensorflow_datasets/cifar10_linac/seed_42/1.0.0
+
+compares metadata, manifests and shards with each other and the images with
+their source, and fits some of them again; `--quick` leaves out the fits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import os
+import pathlib
+import secrets
+import sys
+
+from linac_tfds.sources import find_source, is_prepared
+from pipelines.options import Parser
+from pipelines.plan import MANIFESTS
+from pipelines.publish import INFO_FILE
+from pipelines.sources import prepare_source
+from pipelines.verification.checks import Check, differences, print_checks
+from pipelines.verification.contents import Contents
+from pipelines.verification.metadata import check_metadata
+from pipelines.verification.published import Published, open_published
+
+
+def verify(
+  directory: pathlib.Path,
+  source_data_dir: str | None,
+  num_refits: int,
+  sample_seed: int,
+) -> list[Check]:
+  """Checks a dataset, holding one of its examples at a time.
+
+  Args:
+    directory: of the dataset's version.
+    source_data_dir: where the source is prepared, or None to look for it.
+    num_refits: examples to fit again.
+    sample_seed: that draws them.
+
+  Returns:
+    The checks that could be made.
+
+  Raises:
+    ValueError: if there is no published dataset, or no source where it was
+      said to be.
+  """
+  for name in (INFO_FILE, MANIFESTS):
+    if not (directory / name).exists():
+      raise ValueError(
+        f'{directory} is no published LINAC dataset: it has no {name}. Pass '
+        "a version's folder, such as DATA_DIR/cifar10_linac/seed_42/1.0.0."
+      )
+  metadata, source = Check('metadata', 'files'), Check('source', 'examples')
+  try:
+    dataset = open_published(directory)
+  except (OSError, ValueError) as error:
+    metadata.add('nothing else can be checked', [str(error)])
+    return [metadata]
+  dataset = _with_source(dataset, source_data_dir, source)
+  contents = Contents(dataset, source, num_refits, sample_seed)
+  check_metadata(dataset, contents.check(), metadata)
+  return [metadata, *contents.checks]
+
+
+def _with_source(
+  dataset: Published, source_data_dir: str | None, check: Check
+) -> Published:
+  """The dataset and where its source is, unless the check says why not."""
+  recorded = dataset.plan.source
+  name = f'{recorded.name}:{recorded.version}'
+  try:
+    builder = find_source(name, source_data_dir, dataset.plan.data_dir)
+  except ValueError as error:
+    if source_data_dir:
+      raise
+    reason = str(error)
+  except Exception as error:  # Protocol buffers have their own for its files.
+    check.add(name, [f'TFDS cannot load it: {type(error).__name__}: {error}'])
+    return dataset
+  else:
+    reason = '' if is_prepared(builder) else f'{builder.data_path} is not there'
+  if reason:
+    check.skipped = f'{reason}; pass --source_data_dir to check order and ids'
+    return dataset
+  try:
+    source, _ = prepare_source(recorded.name, builder)
+  except ValueError as error:  # It has no labelled images.
+    check.add(name, [str(error)])
+    return dataset
+  found, expected = (
+    {'labels': s.schema.class_names} for s in (recorded, source)
+  )
+  if problems := differences(found, expected):
+    check.add('label.labels.txt', problems)
+  plan = dataclasses.replace(dataset.plan, source=source)
+  return dataclasses.replace(dataset, plan=plan)
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+  parser = Parser(
+    prog='python -m pipelines.verify',
+    description='Verifies a published LINAC dataset.',
+    allow_abbrev=False,
+  )
+  parser.add_argument(
+    'dataset_dir', help='its folder, such as D/cifar10_linac/seed_42/1.0.0'
+  )
+  parser.add_argument(
+    '--source_data_dir',
+    help="where the source is prepared (default: the dataset's data folder, "
+    "then TFDS's)",
+  )
+  parser.add_argument(
+    '--examples',
+    type=int,
+    default=16,
+    metavar='N',
+    help='to fit again (default: %(default)s)',
+  )
+  parser.add_argument(
+    '--sample_seed',
+    type=int,
+    metavar='N',
+    help='draws these examples (default: another one each time)',
+  )
+  parser.add_argument('--quick', action='store_true', help='fit none again')
+  args = parser.parse_args(argv)
+  if args.examples < 1:
+    raise ValueError(
+      f'examples={args.examples} must be at least 1; pass --quick for none.'
+    )
+  return args
+
+
+def main(argv: list[str]) -> int:
+  """Returns the exit status: 0 if sound, 1 if not, 2 for bad arguments."""
+  logging.getLogger().setLevel(logging.ERROR)  # TFDS warns on being imported.
+  try:
+    args = _parse(argv)
+    seed = args.sample_seed
+    directory = os.path.abspath(os.path.expanduser(args.dataset_dir))
+    checks = verify(
+      pathlib.Path(directory),
+      args.source_data_dir,
+      num_refits=0 if args.quick else args.examples,
+      sample_seed=secrets.randbelow(2**32) if seed is None else seed,
+    )
+  except ValueError as error:
+    print(f'error: {error}', file=sys.stderr)
+    return 2
+  except KeyboardInterrupt:
+    print('\nStopped.', file=sys.stderr)
+    return 130
+  print(directory)
+  print_checks(checks)
+  return int(any(check.num_failed for check in checks))
+
+
+if __name__ == '__main__':
+  sys.exit(main(sys.argv[1:]))

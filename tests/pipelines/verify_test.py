@@ -1,0 +1,322 @@
+"""Sound datasets are found sound, and what is wrong with others is named."""
+
+import json
+import pathlib
+import re
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from pipelines.prepare import Settings
+from pipelines.verification.published import open_published, read_examples
+from pipelines.verify import main
+from pipelines.writer import write_shard
+
+KINDS = {
+  'tfrecord': {},
+  'array_record': {'file_format': 'array_record'},
+  'float32': {'precision': 'float32'},
+}
+SHARD = 'cifar10_linac-train.tfrecord-00001-of-00002'
+MANIFEST = f'manifests/{SHARD}.json'
+
+
+@pytest.fixture
+def dataset(request, lab, tmp_path_factory) -> pathlib.Path:
+  """A published dataset to damage, beside its source; of a kind of `KINDS`."""
+  kind = getattr(request, 'param', 'tfrecord')
+  root = tmp_path_factory.getbasetemp() / f'verify_{kind}'
+  if not root.exists():
+    fields = dict(KINDS[kind])
+    settings = Settings(
+      max_examples_per_split=8,
+      examples_per_shard=4,
+      file_format=fields.pop('file_format', None),
+    )
+    lab.run(lab.plan(settings, **fields))
+    shutil.copytree(lab.data_dir, root)
+  folder = tmp_path_factory.mktemp('verify')
+  shutil.copytree(root, folder, dirs_exist_ok=True)
+  (directory,) = folder.glob('cifar10_linac/*/1.0.0')
+  return directory
+
+
+@pytest.fixture
+def verify(dataset, capsys):
+  """Runs the command; returns its status, what each check says, and all."""
+
+  def run(*arguments):
+    status = main([str(dataset), *arguments])
+    output = capsys.readouterr().out
+    results = dict(re.findall(r'^  (\w+) +(ok|FAILED|skipped)', output, re.M))
+    return status, results, output
+
+  return run
+
+
+def forge(directory: pathlib.Path, alter) -> None:
+  """Alters the examples of the first shard, and its manifest to match."""
+  dataset = open_published(directory)
+  plan, shard = dataset.plan, dataset.plan.shards()[0]
+  name = shard.file_name(plan.file_format)
+  examples = list(read_examples(dataset, name))
+  alter(examples)
+  plan.staging.mkdir()
+  write_shard(plan, shard, iter(examples))
+  (plan.staging / name).rename(directory / name)
+  manifest = f'manifests/{name}.json'
+  (plan.staging / manifest).rename(directory / manifest)
+
+
+def edit(path: pathlib.Path, *keys, value) -> None:
+  """Sets a value in a JSON file."""
+  content = json.loads(path.read_text())
+  *parents, last = keys
+  inner = content
+  for key in parents:
+    inner = inner[key]
+  inner[last] = value
+  path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize('dataset', KINDS, indirect=True)
+def test_a_sound_dataset(verify):
+  status, results, output = verify('--sample_seed=3', '--examples=100')
+  assert results == dict.fromkeys(
+    ('metadata', 'shards', 'examples', 'source', 'refit'), 'ok'
+  )
+  assert status == 0
+  assert 'refit    ok       16 examples, drawn with --sample_seed=3' in output
+  assert '  shards   ok       8 files' in output
+
+
+def failed_of(results: dict[str, str]) -> set[str]:
+  return {name for name, result in results.items() if result == 'FAILED'}
+
+
+def flip(path):
+  data = bytearray(path.read_bytes())
+  data[-1000] ^= 1
+  path.write_bytes(data)
+
+
+HARMS = {
+  'flip': (lambda d: flip(d / SHARD), {'shards', 'examples'}, 'sha256 is'),
+  'cut': (
+    lambda d: (d / SHARD).write_bytes((d / SHARD).read_bytes()[:-1]),
+    {'shards', 'examples'},
+    'train[7] in cifar10_linac-train.tfrecord-00001-of-00002: ',
+  ),
+  'remove': (lambda d: (d / SHARD).unlink(), {'shards', 'examples'}, 'No such'),
+  'foreign': (
+    lambda d: (d / 'thesis.tex').write_text('years of work'),
+    {'shards'},
+    'thesis.tex: no file of this dataset',
+  ),
+  'psnr': (
+    lambda d: edit(d / MANIFEST, 'psnr', 2, value=60.5),
+    {'metadata', 'examples'},
+    "train[6] 'train_00006': psnr is ",
+  ),
+  'other_fingerprint': (
+    lambda d: edit(d / MANIFEST, 'fingerprint', value='0' * 64),
+    {'shards', 'examples'},
+    f'{SHARD}.json: fingerprint is ',
+  ),
+  'no_manifest': (
+    lambda d: (d / MANIFEST).unlink(),
+    {'shards', 'examples'},
+    'No such file',
+  ),
+  'metadata_fingerprint': (
+    lambda d: edit(d / 'metadata.json', 'fingerprint', value='0' * 64),
+    {'metadata', 'shards', 'examples'},
+    'metadata.json: fingerprint is ',
+  ),
+  'metadata_config': (
+    lambda d: edit(d / 'metadata.json', 'config', 'seed', value=4),
+    {'metadata'},
+    'metadata.json: folder is ',
+  ),
+  'metadata_psnr': (
+    lambda d: edit(d / 'metadata.json', 'psnr', 'test', 'median', value=60.5),
+    {'metadata'},
+    'psnr.test.median is 60.5, expected ',
+  ),
+  'metadata_devices': (
+    lambda d: edit(d / 'metadata.json', 'devices', value=['gpu:H200']),
+    {'metadata'},
+    "devices is ['gpu:H200'], expected ['cpu:cpu']",
+  ),
+  'layout': (
+    lambda d: edit(d / 'metadata.json', 'shard_stops', 0, 1, value=[1, 8]),
+    {'metadata'},
+    'no build cuts splits at these shard_stops',
+  ),
+  'shard_lengths': (
+    lambda d: edit(
+      d / 'dataset_info.json', 'splits', 0, 'shardLengths', value=['4', '3']
+    ),
+    {'metadata'},
+    'splits.train.shardLengths.1 is 3, expected 4',
+  ),
+  'info': (
+    lambda d: (d / 'dataset_info.json').write_text('{]'),
+    {'metadata'},
+    'dataset_info.json: TFDS cannot load it',
+  ),
+  'features': (
+    lambda d: edit(
+      d / 'features.json',
+      *('featuresDict', 'features', 'representation', 'tensor', 'dtype'),
+      value='bfloat16',
+    ),
+    {'metadata'},
+    "representation.tensor.dtype is 'bfloat16', expected 'float16'",
+  ),
+}
+
+
+@pytest.mark.parametrize('harm', HARMS)
+def test_what_is_wrong_is_named(dataset, verify, harm):
+  do, failed, message = HARMS[harm]
+  do(dataset)
+  status, results, output = verify('--quick')
+  assert failed_of(results) == failed
+  assert message in output
+  assert status == 1
+  assert len(output.splitlines()) < 30
+
+
+def swap(examples):
+  examples[1], examples[2] = examples[2], examples[1]
+
+
+def relabel(examples):
+  examples[3]['label'] += 1
+
+
+def repaint(examples):
+  examples[3]['image'] = examples[3]['image'] ^ np.uint8(128)
+
+
+def scale(factor):
+  def alter(examples):
+    stored = examples[3]['representation']
+    examples[3]['representation'] = stored * np.float16(factor)
+
+  return alter
+
+
+FORGERIES = {
+  'swapped': (swap, {'source'}, "train[2] 'train_00001': id is "),
+  'relabelled': (relabel, {'source'}, "train[3] 'train_00003': label is "),
+  'repainted': (
+    repaint,
+    {'metadata', 'source', 'refit'},  # Other images have another size.
+    'refit: train[3]',
+  ),
+  'scaled': (scale(1.01), {'refit'}, "refit: train[3] 'train_00003': repre"),
+}
+
+
+@pytest.mark.parametrize('forgery', FORGERIES)
+@pytest.mark.parametrize('dataset', ['tfrecord', 'array_record'], indirect=True)
+def test_a_forgery_whose_manifest_holds_is_named(dataset, verify, forgery):
+  alter, failed, message = FORGERIES[forgery]
+  forge(dataset, alter)
+  status, results, output = verify()
+  assert failed_of(results) == failed
+  assert message in output
+  assert status == 1
+
+
+@pytest.mark.parametrize(
+  ('factor', 'device', 'failed'),
+  [
+    (1.01, 'cpu:cpu', {'refit'}),
+    (1.01, 'gpu:H200', set()),
+    (1.5, 'gpu:H200', {'refit'}),
+    (np.nan, 'gpu:H200', {'refit'}),
+  ],
+)
+@pytest.mark.parametrize('dataset', ['float32'], indirect=True)
+def test_float32_is_exact_only_where_it_was_fitted(
+  dataset, verify, factor, device, failed
+):
+  forge(dataset, scale(factor))
+  for path in dataset.glob('manifests/*'):
+    edit(path, 'device', value=device)
+  edit(dataset / 'metadata.json', 'devices', value=[device])
+  _, results, output = verify()
+  assert failed_of(results) == failed
+  assert ('train[3]' in output) == bool(failed)
+
+
+def test_a_sample_is_drawn_again_by_its_seed(dataset, verify):
+  forge(dataset, scale(1.01))
+  seeds = range(20)
+  first, again = (
+    [verify('--examples=4', f'--sample_seed={seed}')[0] for seed in seeds]
+    for _ in range(2)
+  )
+  assert first == again
+  assert set(first) == {0, 1}
+
+
+def test_without_its_source_a_dataset_is_checked_for_the_rest(
+  dataset, verify, monkeypatch
+):
+  monkeypatch.setattr(tfds.core.constants, 'DATA_DIR', '/nowhere')
+  forge(dataset, swap)
+  sample = dataset.parents[2] / 'sample'
+  sample.rename(dataset.parents[3] / 'elsewhere')
+  status, results, output = verify()
+  assert results['source'] == 'skipped'
+  assert '--source_data_dir' in output
+  assert status == 0
+
+
+WRONG = [None, -1, 10**30, 'x\0', [[]], {}, float('nan')]
+
+
+@pytest.mark.parametrize(
+  'name', [MANIFEST, 'metadata.json', 'features.json', 'dataset_info.json']
+)
+def test_malformed_files_are_failures(dataset, verify, name):
+  path = dataset / name
+  text = path.read_text()
+  for field in json.loads(text):
+    for value in WRONG:
+      edit(path, field, value=value)
+      status = verify('--quick')[0]
+      assert status == 1 or name == 'dataset_info.json', (field, value)
+    path.write_text(text)
+  for content in (b'', b'[]', b'{"a":', b'\xff', b'[' * 100_000):
+    path.write_bytes(content)
+    assert verify('--quick')[0] == 1
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'message'),
+  [
+    (['{}/sample/1.0.0'], 'sample/1.0.0 is no published LINAC dataset'),
+    (['{}/nowhere'], 'it has no dataset_info.json'),
+    ([], 'dataset_dir'),
+    (['{}', '--examples=0'], 'examples=0 must be at least 1'),
+    (['{}', '--sed=1'], '--sed=1'),
+  ],
+)
+def test_bad_arguments_are_told_in_a_line(dataset, capsys, arguments, message):
+  data_dir = str(dataset.parents[2])
+  assert main([text.replace('{}', data_dir) for text in arguments]) == 2
+  errors = capsys.readouterr().err
+  assert message in errors
+  assert len(errors.splitlines()) == 1
+
+
+def test_a_source_that_is_not_where_it_is_said_to_be(dataset, capsys, tmp_path):
+  assert main([str(dataset), f'--source_data_dir={tmp_path}']) == 2
+  assert f'{tmp_path} does not hold sample' in capsys.readouterr().err
