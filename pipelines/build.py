@@ -25,7 +25,7 @@ import tensorflow_datasets as tfds
 
 from linac_tfds import Cifar10Linac
 from pipelines import options, publish, summary
-from pipelines.errors import BuildError, reason_of
+from pipelines.errors import BuildError, printable, reason_of
 from pipelines.local import devices, launch
 from pipelines.plan import FAILURE_FILE, DatasetPlan
 from pipelines.prepare import Settings, check_folder, make_plan
@@ -183,10 +183,10 @@ def main(argv: list[str]) -> int:
     command = options.parse(argv)
     build(command.builder(), command.settings, command.runner, command.beam)
   except ValueError as error:
-    print(f'error: {error}', file=sys.stderr)
+    print(f'error: {printable(str(error))}', file=sys.stderr)
     return 2
   except BuildError as error:
-    print(f'error: {error}', file=sys.stderr)
+    print(f'error: {printable(str(error))}', file=sys.stderr)
     return 1
   except KeyboardInterrupt:
     print(

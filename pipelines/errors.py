@@ -7,6 +7,17 @@ class BuildError(RuntimeError):
   """A build cannot start or go on; the message says why and what to do."""
 
 
+def printable(text: str) -> str:
+  """The text, with escapes for what would steer or confuse a terminal.
+
+  Messages quote names that a source or a folder made up.
+  """
+  return ''.join(
+    c if c.isprintable() or c == '\n' else c.encode('unicode_escape').decode()
+    for c in text
+  )
+
+
 def reason_of(error: Exception) -> str:
   """The exception that ended a worker's step, out of Beam's report of it."""
   lines = re.findall(

@@ -10,8 +10,8 @@ import pathlib
 
 import numpy as np
 
+from pipelines import json_file
 from pipelines.plan import MANIFESTS, DatasetPlan, ShardSpec
-from pipelines.typed_json import load_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,12 +62,22 @@ def manifest_path(plan: DatasetPlan, shard: ShardSpec) -> pathlib.Path:
 def write_manifest(
   plan: DatasetPlan, shard: ShardSpec, manifest: Manifest
 ) -> None:
-  """Commits a shard: from here on it is done."""
+  """Commits a shard: from here on it is done.
+
+  Raises:
+    ValueError: if the manifest is none that `read_manifest` would take.
+  """
+  text = json.dumps(dataclasses.asdict(manifest), allow_nan=False)
+  if len(text) > json_file.MAX_BYTES:
+    raise ValueError(
+      f'The manifest of {manifest.file_name} has {len(text):,} bytes; at most '
+      f'{json_file.MAX_BYTES:,} are read. Pass a smaller --examples_per_shard.'
+    )
   path = manifest_path(plan, shard)
   path.parent.mkdir(exist_ok=True)
   part = path.with_suffix(f'.tmp{os.getpid()}')
   with open(part, 'w') as f:
-    json.dump(dataclasses.asdict(manifest), f)
+    f.write(text)
     f.flush()
     os.fsync(f.fileno())
   part.rename(path)
@@ -76,24 +86,39 @@ def write_manifest(
 def read_manifest(plan: DatasetPlan, shard: ShardSpec) -> Manifest | None:
   """The manifest of a staged shard, or None if there is no valid one."""
   try:
-    manifest = load_json(manifest_path(plan, shard), Manifest)
-  except (FileNotFoundError, ValueError):
+    manifest = json_file.read(manifest_path(plan, shard), Manifest)
+  except (OSError, ValueError):
     return None
-  expected = (shard.fingerprint, shard.split, shard.start, shard.stop)
-  actual = (
-    manifest.fingerprint,
-    manifest.split,
-    manifest.start,
-    manifest.stop,
+  return manifest if _describes(manifest, plan, shard) else None
+
+
+def _describes(manifest: Manifest, plan: DatasetPlan, shard: ShardSpec) -> bool:
+  expected = {
+    'split': shard.split,
+    'index': shard.index,
+    'start': shard.start,
+    'stop': shard.stop,
+    'fingerprint': shard.fingerprint,
+    'file_name': shard.file_name(plan.file_format),
+  }
+  per_example = (
+    manifest.ids,
+    manifest.psnr,
+    manifest.final_loss,
+    manifest.representation_sha256,
   )
-  return manifest if actual == expected else None
+  return (
+    expected.items() <= vars(manifest).items()
+    and all(len(values) == shard.size for values in per_example)
+    and min(manifest.file_bytes, manifest.example_bytes) >= 0
+  )
 
 
 def sound_manifest(plan: DatasetPlan, shard: ShardSpec) -> Manifest | None:
   """The manifest, if the shard file is what it says, to the last bit."""
   manifest = read_manifest(plan, shard)
   path = plan.staging / shard.file_name(plan.file_format)
-  if manifest and path.exists() and file_sha256(path) == manifest.sha256:
+  if manifest and path.is_file() and file_sha256(path) == manifest.sha256:
     return manifest
   return None
 

@@ -11,9 +11,12 @@ import functools
 import hashlib
 import json
 import pathlib
+import re
 
 from linac_tfds import config_names
 from linac_tfds.schema import ImageSchema
+from pipelines import json_file
+from pipelines.errors import BuildError
 from transforms.config import LinacConfig
 
 DATASET = 'cifar10_linac'
@@ -21,6 +24,10 @@ PLAN_FILE = 'plan.json'
 MANIFESTS = 'manifests'
 # Why shards could not be made, a line each.
 FAILURE_FILE = 'failure.txt'
+# Shards are numbered with five digits.
+MAX_SHARDS = 99_999
+# What TFDS finds in the names of files, which splits become part of.
+_SPLIT = re.compile(r'[\w\-]{1,100}', re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +100,10 @@ class DatasetPlan:
       4,096 examples.
     images_per_batch: images fitted by one call to the device.
     overwrite: whether to replace another dataset of the same name.
+
+  Raises:
+    ValueError: naming a split that no file can be named after, or whose shards
+      cannot be numbered.
   """
 
   config: LinacConfig
@@ -105,6 +116,22 @@ class DatasetPlan:
   examples_per_shard: int | None = None
   images_per_batch: int = 1
   overwrite: bool = False
+
+  def __post_init__(self):
+    for split, size in self.splits:
+      if not _SPLIT.fullmatch(split):
+        raise ValueError(
+          f'The source has a split {split!r:.120}, which is no part of a file '
+          'name: letters, digits, _ and - are, up to 100 of them. Choose '
+          'others with --splits.'
+        )
+      count = self._num_shards(size)
+      if not 1 <= count <= MAX_SHARDS:
+        raise ValueError(
+          f'examples_per_shard={self.examples_per_shard} makes {count} shards '
+          f'of the {size} examples of {split!r}; 1 to {MAX_SHARDS} are '
+          'possible.'
+        )
 
   @property
   def config_name(self) -> str:
@@ -175,10 +202,13 @@ class DatasetPlan:
         )
     return shards
 
+  def _num_shards(self, size: int) -> int:
+    limit = self.examples_per_shard or (128 if size >= 4096 else 32)
+    return -(-size // limit)
+
   def _shard_stops(self, size: int) -> list[int]:
     """Where the shards of a split end; sizes differ by at most one."""
-    limit = self.examples_per_shard or (128 if size >= 4096 else 32)
-    count = -(-size // limit)
+    count = self._num_shards(size)
     return [(i + 1) * size // count for i in range(count)]
 
   def save(self) -> None:
@@ -191,20 +221,19 @@ class DatasetPlan:
 
 
 def load_plan(staging: str) -> DatasetPlan:
-  """The plan saved in a staging folder."""
-  fields = json.loads((pathlib.Path(staging) / PLAN_FILE).read_text())
-  source = fields.pop('source')
-  schema = source.pop('schema')
-  return DatasetPlan(
-    config=LinacConfig(**fields.pop('config')),
-    source=SourceSpec(
-      schema=ImageSchema(
-        shape=tuple(schema['shape']),
-        class_names=tuple(schema['class_names']),
-        has_id=schema['has_id'],
-      ),
-      **source,
-    ),
-    splits=tuple((name, size) for name, size in fields.pop('splits')),
-    **fields,
-  )
+  """The plan saved in a staging folder.
+
+  Raises:
+    BuildError: if there is none that belongs there.
+  """
+  try:
+    plan = json_file.read(pathlib.Path(staging) / PLAN_FILE, DatasetPlan)
+    # The name holds the fingerprint: no other dataset's files are touched.
+    if str(plan.staging) != staging:
+      raise ValueError(f'its plan is for {plan.staging}.')
+  except (OSError, ValueError) as error:
+    raise BuildError(
+      f'{staging} has no valid plan: {error}\nRun the same command again: it '
+      'writes the plan anew.'
+    ) from error
+  return plan

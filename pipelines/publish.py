@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
+import re
 import shutil
 import statistics
 
@@ -12,6 +12,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from linac_tfds import Cifar10Linac, schema
+from pipelines import json_file
 from pipelines.errors import BuildError
 from pipelines.manifest import Manifest, manifest_path, read_manifest
 from pipelines.plan import DATASET, MANIFESTS, DatasetPlan, ShardSpec, load_plan
@@ -53,14 +54,18 @@ def publish(staging: str, sha256: dict[ShardSpec, str]) -> None:
 
 
 def published_fingerprint(plan: DatasetPlan) -> str | None:
-  """The fingerprint of the dataset under the plan's name, if there is one."""
+  """The fingerprint of the dataset under the plan's name, if there is one.
+
+  It is `'unknown'` where the dataset's metadata do not tell it.
+  """
   if not (plan.directory / INFO_FILE).exists():
     return None
   try:
-    metadata = json.loads((plan.directory / METADATA_FILE).read_text())
-    return metadata['fingerprint']
-  except (OSError, ValueError, KeyError):
+    metadata = json_file.read(plan.directory / METADATA_FILE, dict)
+    found = json_file.convert(metadata.get('fingerprint'), str)
+  except (OSError, ValueError):
     return 'unknown'
+  return found if re.fullmatch('[0-9a-f]{64}', found) else 'unknown'
 
 
 def check_target(plan: DatasetPlan) -> None:

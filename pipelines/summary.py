@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shlex
 
 from linac_tfds import config_names
+from pipelines import json_file
+from pipelines.errors import BuildError, printable
 from pipelines.local import devices
 from pipelines.plan import DatasetPlan
 from pipelines.prepare import Settings
 from pipelines.progress import Progress
-from pipelines.publish import INFO_FILE
+from pipelines.publish import INFO_FILE, METADATA_FILE
 
 # What a core fits at, to tell minutes from days; low, as shared cores are.
 # benchmarks/RESULTS.md has 91e9 and 32e9 for a quiet one.
@@ -29,7 +30,7 @@ def announce(plan: DatasetPlan, settings: Settings, num_workers: int) -> None:
   """Says what the build is about to do, and how to go on after a stop."""
   size = _size(plan.num_examples * plan.representation_bytes)
   splits = ', '.join(f'{name} {size:,}' for name, size in plan.splits)
-  print(
+  text = (
     f'Building cifar10_linac/{plan.config_name}\n'
     f'  from     {plan.source.name} {plan.source.version} in '
     f'{plan.source.directory}\n'
@@ -39,9 +40,9 @@ def announce(plan: DatasetPlan, settings: Settings, num_workers: int) -> None:
     f'  time     {_time(plan, num_workers)}\n'
     f'{_older_versions(plan)}{_other_staging(plan)}'
     f'It can be interrupted; this goes on where it stopped:\n'
-    f'  {shlex.join(_command(plan, settings))}',
-    flush=True,
+    f'  {shlex.join(_command(plan, settings))}'
   )
+  print(printable(text), flush=True)
 
 
 def _time(plan: DatasetPlan, num_workers: int) -> str:
@@ -110,13 +111,12 @@ def print_summary(plan: DatasetPlan, progress: Progress | None = None) -> None:
   Args:
     plan: of the published dataset.
     progress: of the build, or None if there was nothing left to do.
+
+  Raises:
+    BuildError: if the dataset's metadata are damaged.
   """
-  metadata = json.loads((plan.directory / 'metadata.json').read_text())
   size = sum(f.stat().st_size for f in plan.directory.glob('*') if f.is_file())
-  psnr = ', '.join(
-    f'{split} {values["mean"]:.2f}'
-    for split, values in metadata['psnr'].items()
-  )
+  psnr = ', '.join(f'{split} {mean:.2f}' for split, mean in _psnr(plan))
   if progress is None:
     speed = 'all there already; nothing was fitted'
   else:
@@ -125,7 +125,7 @@ def print_summary(plan: DatasetPlan, progress: Progress | None = None) -> None:
     speed += f' ({rate:.1f} images/s)' if progress.fitted else ''
     speed += f', {progress.reused:,} found finished' if progress.reused else ''
   load = 'tfds.load' if plan.file_format == 'tfrecord' else 'tfds.data_source'
-  print(
+  text = (
     f'\ncifar10_linac/{plan.config_name} {plan.version}\n'
     f'  images   {plan.num_examples:,}: {speed}\n'
     f'  PSNR     {psnr} dB on average\n'
@@ -134,6 +134,20 @@ def print_summary(plan: DatasetPlan, progress: Progress | None = None) -> None:
     f'  import linac_tfds  # Registers the dataset.\n'
     f'  import tensorflow_datasets as tfds\n'
     f"  ds = {load}('cifar10_linac/{plan.config_name}', split="
-    f"'{plan.splits[0][0]}', data_dir='{plan.data_dir}')",
-    flush=True,
+    f"'{plan.splits[0][0]}', data_dir='{plan.data_dir}')"
   )
+  print(printable(text), flush=True)
+
+
+def _psnr(plan: DatasetPlan) -> list[tuple[str, float]]:
+  """The mean PSNR of each split, as its dataset's metadata tell it."""
+  path = plan.directory / METADATA_FILE
+  try:
+    statistics = json_file.convert(
+      json_file.read(path, dict).get('psnr'), dict[str, dict[str, float]]
+    )
+    return [(split, statistics[split]['mean']) for split, _ in plan.splits]
+  except (KeyError, ValueError) as error:
+    raise BuildError(
+      f'{path} is damaged: {error}\nPass --overwrite to make the dataset anew.'
+    ) from error

@@ -49,7 +49,8 @@ def run(plan: DatasetPlan, num_workers: int, progress: Progress) -> None:
 
 
 def _reason(log: pathlib.Path) -> str:
-  lines = [s for s in log.read_text().splitlines() if s.startswith(REASON)]
+  text = log.read_text(errors='replace')  # Anything may have written there.
+  lines = [s for s in text.splitlines() if s.startswith(REASON)]
   return lines[-1].removeprefix(REASON) if lines else 'its log says more'
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 from tqdm import tqdm
 
+from pipelines import json_file
 from pipelines.manifest import Manifest, array_sha256, file_sha256
 from pipelines.plan import MANIFESTS, ShardSpec
 from pipelines.publish import INFO_FILE, METADATA_FILE
 from pipelines.sources import read_source
-from pipelines.typed_json import load_json
 from pipelines.verification.checks import Check, differences
 from pipelines.verification.published import (
   FEATURES_FILE,
@@ -119,7 +119,7 @@ class Contents:
     """Raises ValueError for one of another shard."""
     name = self._file_name(shard)
     path = self._dataset.directory / MANIFESTS / f'{name}.json'
-    manifest = load_json(path, Manifest)
+    manifest = json_file.read(path, Manifest)
     expected = {
       'split': shard.split,
       'index': shard.index,

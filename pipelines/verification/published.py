@@ -14,11 +14,11 @@ from array_record.python import array_record_module
 from google.protobuf import json_format
 
 from linac_tfds.schema import STORAGE_DTYPES, ImageSchema, example_features
+from pipelines import json_file
 from pipelines.plan import DatasetPlan, SourceSpec
 from pipelines.prepare import FILE_FORMATS
 from pipelines.publish import METADATA_FILE
 from pipelines.tfrecord import read_records
-from pipelines.typed_json import load_json
 from transforms.config import LinacConfig
 
 FEATURES_FILE = 'features.json'
@@ -67,7 +67,7 @@ def open_published(directory: pathlib.Path) -> Published:
     OSError: if they cannot be read.
     ValueError: naming the file and what in it no build would write.
   """
-  metadata = load_json(directory / METADATA_FILE, Metadata)
+  metadata = json_file.read(directory / METADATA_FILE, Metadata)
   images = _load_schema(directory)
   try:
     _check_metadata(metadata)

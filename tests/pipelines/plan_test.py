@@ -1,10 +1,12 @@
 import dataclasses
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from linac_tfds.schema import ImageSchema
+from pipelines.errors import BuildError
 from pipelines.plan import DatasetPlan, SourceSpec, load_plan
 from transforms import LinacConfig
 
@@ -97,3 +99,68 @@ def test_a_saved_plan_is_loaded_back(tmp_path):
   plan.save()
   assert load_plan(str(plan.staging)) == plan
   assert hash(load_plan(str(plan.staging)).shards()[0]) is not None
+
+
+@pytest.mark.parametrize(
+  'name',
+  [
+    '',
+    '../../x',
+    '/etc',
+    '..',
+    'a.b',
+    'tr\x1b[2Jain',
+    'x\n',
+    'træin',
+    'x' * 101,
+  ],
+)
+def test_a_split_that_is_no_part_of_a_file_name_is_refused(name):
+  with pytest.raises(ValueError, match='no part of a file name') as caught:
+    dataclasses.replace(PLAN, splits=(('train', 1), (name, 1)))
+  assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+  ('size', 'limit'), [(100_000, 1), (2**63 - 1, None), (-5, None), (9, -3)]
+)
+def test_shards_that_cannot_be_numbered_are_refused(size, limit):
+  with pytest.raises(ValueError, match=f'examples_per_shard={limit} .*{size}'):
+    dataclasses.replace(
+      PLAN, splits=(('train', size),), examples_per_shard=limit
+    )
+
+
+@pytest.mark.parametrize(
+  'change',
+  [
+    {'data_dir': '/elsewhere'},
+    {'version': '../../1.0.0'},
+    {'splits': [['train', 99], ['test', 20]]},
+    {'splits': [['train', '100'], ['test', 20]]},
+    {'splits': [['../train', 100], ['test', 20]]},
+    {'splits': [['train', 2**63 - 1], ['test', 20]]},
+    {'file_format': '../x'},
+    {'images_per_batch': True},
+    {'source': None},
+    {'config': {'seed': 7}},
+    {'surplus': 1},
+  ],
+)
+def test_a_plan_that_is_not_of_its_folder_is_refused(tmp_path, change):
+  plan = dataclasses.replace(PLAN, data_dir=str(tmp_path))
+  plan.save()
+  path = plan.staging / 'plan.json'
+  path.write_text(json.dumps(json.loads(path.read_text()) | change))
+  with pytest.raises(BuildError, match='no valid plan: .*\n.*writes'):
+    load_plan(str(plan.staging))
+
+
+@pytest.mark.parametrize('data', [None, b'', b'[' * 100_000, b'\xff', b'null'])
+def test_a_plan_that_is_none_is_refused(tmp_path, data):
+  if data is not None:
+    (tmp_path / 'plan.json').write_bytes(data)
+  with pytest.raises(
+    BuildError, match='no valid plan: .*plan.json.*\n.*writes'
+  ):
+    load_plan(str(tmp_path))

@@ -1,10 +1,11 @@
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from pipelines import publish
+from pipelines import publish, summary
 from pipelines.errors import BuildError
 from pipelines.plan import DatasetPlan
 from pipelines.prepare import Settings
@@ -121,3 +122,54 @@ def test_foreign_files_are_refused(lab, staged):
   with pytest.raises(BuildError, match='thesis.tex'):
     staged.publish()
   assert (staged.plan.directory / 'thesis.tex').exists()
+
+
+@pytest.mark.parametrize(
+  'data',
+  [
+    b'',
+    b'null',
+    b'[]',
+    b'{}',
+    b'[' * 100_000,
+    b'\xff',
+    *(
+      json.dumps({'fingerprint': value}).encode()
+      for value in (None, 5, [], '', '\x1b[2J', 'A' * 64, '0' * 63 + '\n')
+    ),
+  ],
+)
+def test_metadata_that_tell_no_fingerprint_are_another_datasets(staged, data):
+  plan = staged.plan
+  plan.directory.mkdir()
+  (plan.directory / 'dataset_info.json').write_text('{}')
+  (plan.directory / 'metadata.json').write_bytes(data)
+  assert publish.published_fingerprint(plan) == 'unknown'
+  with pytest.raises(BuildError, match='its fingerprint is unknown'):
+    publish.check_target(plan)
+
+
+def test_a_manifest_that_names_another_file_publishes_nothing(staged):
+  shard = staged.plan.shards()[0]
+  path = (
+    staged.plan.staging / 'manifests' / f'{shard.file_name("tfrecord")}.json'
+  )
+  manifest = json.loads(path.read_text())
+  path.write_text(json.dumps(manifest | {'file_name': 'plan.json'}))
+  with pytest.raises(BuildError, match='not finished'):
+    staged.publish()
+  assert not staged.plan.directory.exists()
+
+
+@pytest.mark.parametrize(
+  'psnr', [None, {'train': 30.0}, {'train': {'mean': 'x'}, 'test': {}}]
+)
+def test_a_summary_of_damaged_metadata_says_so(staged, psnr):
+  staged.publish()
+  path = staged.plan.directory / 'metadata.json'
+  metadata = json.loads(path.read_text())
+  path.write_text(json.dumps(metadata | {'psnr': psnr}))
+  with pytest.raises(
+    BuildError, match='metadata.json is damaged.*\n.*overwrite'
+  ):
+    summary.print_summary(staged.plan)
