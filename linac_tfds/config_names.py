@@ -16,7 +16,7 @@ DEFAULT_SOURCE = 'cifar10'
 _DEFAULTS = {f.name: f.default for f in dataclasses.fields(LinacConfig)}
 _HEAD = re.compile(r'(?:(?P<source>.+)_)?seed_(?P<seed>-?\d+)(?P<f64>_f64)?')
 # TFDS's dataset names, and its config names less what would not survive here.
-_SOURCE = re.compile(r'[a-z]\w*(/[\w.\-]+)?', re.ASCII)
+_SOURCE = re.compile(r'[a-z]\w*(/\w[\w.\-]*)?', re.ASCII)
 _EXAMPLES = 'seed_42, seed_42_f64 or mnist_seed_7+num_epochs_2'
 
 

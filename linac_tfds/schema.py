@@ -41,7 +41,7 @@ def image_schema(builder: tfds.core.DatasetBuilder) -> ImageSchema:
     raise ValueError(f'The source {name} has no feature `image`.')
   if not isinstance(label, tfds.features.ClassLabel):
     raise ValueError(f'The source {name} has no class feature `label`.')
-  if image.np_dtype != np.uint8 or None in image.shape:
+  if image.np_dtype != np.uint8 or not all(image.shape):
     raise ValueError(
       f'Images of the source {name} are {image.np_dtype} of shape '
       f'{image.shape}; LINAC needs uint8 images of one size.'

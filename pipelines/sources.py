@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
 from collections.abc import Iterator
 
 import requests
@@ -11,13 +13,6 @@ from linac_tfds import schema, sources
 from pipelines.errors import BuildError
 from pipelines.plan import DatasetPlan, SourceSpec
 from pipelines.tfrecord import read_records
-
-# What TFDS and ArrayRecord raise for files that are damaged or gone.
-_UNREADABLE = (
-  RuntimeError,
-  FileNotFoundError,
-  tfds.core.dataset_info.DatasetInfoFileError,
-)
 
 
 def prepare_source(
@@ -34,7 +29,8 @@ def prepare_source(
     The source, and the number of examples of each of its splits.
 
   Raises:
-    BuildError: if it is not prepared and cannot be downloaded.
+    BuildError: if it is not prepared and cannot be downloaded, or is another
+      dataset than its folder says.
   """
   if not sources.is_prepared(builder):
     try:
@@ -50,10 +46,17 @@ def prepare_source(
         f'not be downloaded: {reason[0]}\nPrepare it where there is a network '
         'and pass --source_data_dir, or try --source=sample, which needs none.'
       ) from error
+  # Names in its metadata must not lead to another folder.
+  full_name = pathlib.PurePath(builder.info.full_name).parts
+  if builder.data_path.parts[-len(full_name) :] != full_name:
+    raise BuildError(
+      f'{builder.data_path} holds {builder.info.full_name!r}, by its own '
+      'account. Prepare the source anew and pass --source_data_dir.'
+    )
   spec = SourceSpec(
     name=name,
     version=str(builder.version),
-    data_dir=str(builder.data_path.parents[builder.info.full_name.count('/')]),
+    data_dir=str(builder.data_path.parents[len(full_name) - 1]),
     directory=str(builder.data_path),
     schema=schema.image_schema(builder),
   )
@@ -88,7 +91,9 @@ def read_source(
         'image': example['image'],
         'label': int(example['label']),
       }
-  except _UNREADABLE as error:
+  # TFDS, ArrayRecord, protobuf and Pillow each raise their own for files that
+  # are damaged or gone.
+  except Exception as error:
     raise ValueError(
       f'{split} of {plan.source.directory} cannot be read: {error}'
     ) from error
@@ -99,9 +104,16 @@ def _read_tfds(
 ) -> Iterator[dict]:
   builder = tfds.builder_from_directory(directory)
   part = tfds.core.ReadInstruction(split, from_=start, to=stop, unit='abs')
+  files = builder.info.splits[part].file_instructions
+  for file in files:
+    # Its metadata have a template for file names.
+    if os.path.dirname(file.filename) != directory:
+      raise ValueError(
+        f'{directory} has data outside itself, in {file.filename}.'
+      )
   if builder.info.file_format is tfds.core.FileFormat.ARRAY_RECORD:
     yield from builder.as_data_source(part)
     return
-  for file in builder.info.splits[part].file_instructions:
+  for file in files:
     for record in read_records(file.filename, file.skip, file.take):
       yield builder.info.features.deserialize_example_np(record)

@@ -44,9 +44,10 @@ def read_records(
       if len(header) < _HEADER.size:
         raise ValueError(f'{path} ends before its record {index}.')
       length, crc = _HEADER.unpack(header)
-      # A length that is not the file's must not be asked memory for.
-      if crc != _masked_crc(header[:8]) or length > size:
+      if crc != _masked_crc(header[:8]):
         raise ValueError(f'{path} is damaged at its record {index}.')
+      if length > size - f.tell():  # Else memory of that length is asked for.
+        raise ValueError(f'{path} is cut in its record {index}.')
       if index < skip:
         f.seek(length + _FOOTER.size, os.SEEK_CUR)
         continue

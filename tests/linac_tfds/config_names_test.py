@@ -114,6 +114,17 @@ def test_names(source, fields, name):
     ('../seed_1', 'no config'),
     ('.._seed_1', 'no name of a TFDS dataset'),
     ('Mnist_seed_1', 'no name of a TFDS dataset'),
+    ('a--.._seed_1', 'no name of a TFDS dataset'),
+    ('~_seed_1', 'no name of a TFDS dataset'),
+    ('/etc_seed_1', 'no name of a TFDS dataset'),
+    ('a\\b_seed_1', 'no name of a TFDS dataset'),
+    ('mn\u0131st_seed_1', 'no name of a TFDS dataset'),
+    ('mnist\x1b[2J_seed_1', 'no name of a TFDS dataset'),
+    ('mnist\n_seed_1', 'no config'),
+    ('seed_1\n', 'no config'),
+    ('seed_\u0661', "is spelled 'seed_1'"),
+    ('seed_1+activation_../x', "activation='../x'"),
+    ('x' * 300 + '_seed_1', 'characters long'),
   ],
 )
 def test_other_names_are_refused(name, message):

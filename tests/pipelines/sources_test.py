@@ -1,14 +1,19 @@
 """Sources of several shapes, read as TFDS reads them, but in order."""
 
 import dataclasses
+import json
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from linac_tfds import Cifar10Linac
+import linac_tfds
+from linac_tfds import Cifar10Linac, LinacBuilderConfig
+from pipelines.errors import BuildError
 from pipelines.prepare import Settings, make_plan
 from pipelines.sources import read_source
+from pipelines.tfrecord import write_records
 
 IN_ORDER = tfds.ReadConfig(interleave_cycle_length=1)
 
@@ -149,3 +154,100 @@ def test_a_relative_folder_is_found_from_anywhere(
   )
   plan = make_plan(builder, Settings())
   assert plan.source.data_dir == str(sample_dir)
+
+
+def edit_json(path, change):
+  """Applies `change` to the contents of a JSON file."""
+  contents = json.loads(path.read_text())
+  change(contents)
+  path.write_text(json.dumps(contents))
+
+
+@pytest.fixture
+def foreign(sample_dir):
+  """The sample as somebody else's dataset, of which there is no code here."""
+  folder = shutil.copytree(
+    sample_dir / 'sample' / '1.0.0', sample_dir / 'foreign' / '1.0.0'
+  )
+  for path in folder.glob('sample-*'):
+    path.rename(folder / path.name.replace('sample-', 'foreign-'))
+  edit_json(folder / 'dataset_info.json', lambda i: i.update(name='foreign'))
+  return folder
+
+
+def plan_of_foreign(folder):
+  config = LinacBuilderConfig(source='foreign', width=8, batch_size=128)
+  builder = Cifar10Linac(config=config, data_dir=folder.parents[1])
+  return make_plan(builder, Settings())
+
+
+def test_a_dataset_without_code_is_a_source(foreign):
+  plan = plan_of_foreign(foreign)
+  assert len(list(read_source(plan, 'train', 0, 3))) == 3
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    (lambda i: i.update(name='../../x'), r"foreign.* holds '../../x/1.0.0'"),
+    (lambda i: i.update(configName='../x'), "holds 'foreign/../x/1.0.0'"),
+    (lambda i: i.update(version='9.9.9'), "holds 'foreign/9.9.9'"),
+    (lambda i: i['splits'][0].update(name='../../x'), "split '../../x'"),
+    (lambda i: i['splits'][0].update(name='a\x1b[2J'), r"split 'a.x1b\[2J'"),
+    (lambda i: i['splits'][0].update(shardLengths=[2**62]), 'makes .* shards'),
+  ],
+)
+def test_names_in_a_sources_metadata_lead_nowhere_else(
+  foreign, change, message
+):
+  edit_json(foreign / 'dataset_info.json', change)
+  with pytest.raises((BuildError, ValueError), match=message):
+    plan_of_foreign(foreign)
+
+
+@pytest.mark.parametrize('template', ['/etc/passwd', '../{SPLIT}', '{SPLIT}/x'])
+def test_a_source_has_no_data_outside_its_folder(foreign, template):
+  edit_json(
+    foreign / 'dataset_info.json',
+    lambda i: i['splits'][0].update(filepathTemplate=template),
+  )
+  plan = plan_of_foreign(foreign)
+  with pytest.raises(ValueError, match='data outside itself'):
+    list(read_source(plan, plan.splits[0][0], 0, 3))
+
+
+@pytest.mark.parametrize(
+  'text', ['', 'null', '[', '[' * 100_000, '{"splits": 1}']
+)
+def test_damaged_metadata_are_no_source(foreign, text):
+  (foreign / 'dataset_info.json').write_text(text)
+  with pytest.raises(ValueError, match="source='foreign' is no dataset"):
+    plan_of_foreign(foreign)
+
+
+@pytest.mark.parametrize(
+  'record', [b'', b'\xff\xff\xff', b'image', b'\x0a\x00']
+)
+def test_a_record_that_is_no_example_is_named(lab, record):
+  builder = linac_tfds.Sample(
+    data_dir=lab.data_dir / 'damaged', file_format='tfrecord'
+  )
+  builder.download_and_prepare()
+  (path,) = builder.data_path.glob('sample-train.tfrecord*')
+  write_records(path, [record] * 100)
+  plan = lab.plan()
+  source = dataclasses.replace(plan.source, directory=str(builder.data_path))
+  plan = dataclasses.replace(plan, source=source)
+  with pytest.raises(ValueError, match='train of .*damaged.* cannot be read'):
+    list(read_source(plan, 'train', 0, 1))
+
+
+def test_images_without_pixels_are_refused(foreign):
+  edit_json(
+    foreign / 'features.json',
+    lambda f: f['featuresDict']['features']['image']['image'].update(
+      shape={'dimensions': ['0', '32', '3']}
+    ),
+  )
+  with pytest.raises(ValueError, match=r'shape \(0, 32, 3\)'):
+    plan_of_foreign(foreign)

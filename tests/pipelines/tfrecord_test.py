@@ -1,5 +1,6 @@
 import struct
 
+import google_crc32c
 import pytest
 import tensorflow as tf
 
@@ -65,3 +66,14 @@ def test_a_truncated_record_is_an_error(path):
   path.write_bytes(path.read_bytes()[:-3])
   with pytest.raises(ValueError, match='cut in its record 3'):
     list(read_records(path, 0, 4))
+
+
+@pytest.mark.parametrize(('skip', 'take'), [(0, 1), (1, 1)])
+def test_a_record_longer_than_its_file_is_an_error(path, skip, take):
+  """Its checksum is right: whoever made the file wrote it so."""
+  length = struct.pack('<Q', 2**63)
+  crc = google_crc32c.value(length)
+  masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+  path.write_bytes(length + struct.pack('<I', masked))
+  with pytest.raises(ValueError, match='cut in its record 0'):
+    list(read_records(path, skip, take))
