@@ -13,7 +13,7 @@ from pipelines.plan import DatasetPlan, ShardSpec, load_plan
 from pipelines.prefetch import prefetch
 from pipelines.sources import read_source
 from pipelines.writer import write_shard
-from transforms import LinacFit, StartedFit, start_fit
+from transforms import StartedFit, start_fit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,22 +93,25 @@ def fit_examples(plan: DatasetPlan, examples: Iterator[dict]) -> Iterator[dict]:
   fitted = prefetch((batch, fit.result()) for batch, fit in started)
   for batch, fit in fitted:
     for i, example in enumerate(batch):
-      _check_fit(example, fit, i)
-      yield example | {
+      with np.errstate(over='ignore'):  # Infinity is refused next.
+        final_loss = fit.losses[i, -1].astype(np.float32)
+      example |= {
         'representation': fit.representation[i],
-        'psnr': np.float32(fit.psnr[i]),
-        'final_loss': np.float32(fit.losses[i, -1]),
+        'psnr': fit.psnr[i].astype(np.float32),
+        'final_loss': final_loss,
       }
+      _check_fit(example)
+      yield example
 
 
-def _check_fit(example: dict, fit: LinacFit, i: int) -> None:
-  stored = fit.representation[i]
-  if not np.isfinite(stored).all() or not np.isfinite(fit.psnr[i]):
+def _check_fit(example: dict) -> None:
+  representation, loss = example['representation'], example['final_loss']
+  values = (representation, example['psnr'], loss)
+  if not all(np.isfinite(value).all() for value in values):
     raise ValueError(
       f'The fit of example {example["id"]!r} diverged: its final loss is '
-      f'{fit.losses[i, -1]} and its largest activation '
-      f'{np.abs(stored).max()} as {stored.dtype}. '
-      'A smaller --learning_rate may help.'
+      f'{loss} and its largest activation {np.abs(representation).max()} as '
+      f'{representation.dtype}. A smaller --learning_rate may help.'
     )
 
 

@@ -6,10 +6,26 @@ import dataclasses
 import math
 import numbers
 import operator
+import reprlib
 
 ACTIVATIONS = ('relu', 'tanh', 'gelu', 'silu', 'sin')
 KEY_DERIVATIONS = ('published', 'full')
 PRECISIONS = ('float32', 'float64')
+
+# Refused beyond: a typing error, or more than a host can draw and hold.
+_LARGEST = {
+  'num_layers': 100,
+  'width': 2**16,
+  'num_features': 64,
+  'num_epochs': 2**20,
+  'batch_size': 2**31,
+}
+_MAX_WEIGHTS = _MAX_ORDERED_PIXELS = 2**28
+# Smallest and largest numbers that a precision keeps, and its last below 1.
+_LIMITS = {
+  'float32': (2.0**-126, 2.0**127, 1 - 2.0**-24),
+  'float64': (2.0**-1022, 2.0**1023, 1 - 2.0**-53),
+}
 
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR10_STD = (0.2471, 0.2435, 0.2616)
@@ -92,58 +108,91 @@ class LinacConfig:
   def _check_ranges(self):
     if not -(2**63) <= self.seed < 2**63:
       raise ValueError(
-        f'seed={self.seed} does not fit in a signed 64-bit integer.'
+        f'seed={_shown(self.seed)} does not fit in a signed 64-bit integer.'
       )
     if not isinstance(self.use_bias, bool):
-      raise ValueError(f'use_bias={self.use_bias!r} must be True or False.')
+      raise ValueError(
+        f'use_bias={_shown(self.use_bias)} must be True or False.'
+      )
     for name, choices in (
       ('key_derivation', KEY_DERIVATIONS),
       ('activation', ACTIVATIONS),
       ('precision', PRECISIONS),
     ):
-      if getattr(self, name) not in choices:
+      value = getattr(self, name)
+      if not isinstance(value, str) or value not in choices:
         raise ValueError(
-          f'{name}={getattr(self, name)!r} is unknown; choose '
-          f'one of {", ".join(choices)}.'
+          f'{name}={_shown(value)} is unknown; choose one of '
+          f'{", ".join(choices)}.'
         )
-    for name in (
-      'num_layers',
-      'width',
-      'num_features',
-      'num_epochs',
-      'batch_size',
-    ):
-      if getattr(self, name) < 1:
-        raise ValueError(f'{name}={getattr(self, name)} must be at least 1.')
+    self._check_sizes()
+    self._check_floats()
+
+  def _check_sizes(self):
+    for name, largest in _LARGEST.items():
+      value = getattr(self, name)
+      if not 1 <= value <= largest:
+        raise ValueError(
+          f'{name}={_shown(value)} must be between 1 and {largest}.'
+        )
+    weights = self._hidden_weights()
+    if weights > _MAX_WEIGHTS:
+      raise ValueError(
+        f'width={self.width} and num_layers={self.num_layers} make {weights} '
+        f'weights; at most {_MAX_WEIGHTS} are possible.'
+      )
     if not 0 <= self.representation_layer <= self.num_layers:
       raise ValueError(
-        f'representation_layer={self.representation_layer} is out of range; '
-        f'choose 0 to {self.num_layers - 1} for a hidden layer or '
+        f'representation_layer={_shown(self.representation_layer)} is out of '
+        f'range; choose 0 to {self.num_layers - 1} for a hidden layer or '
         f'{self.num_layers} for the reconstruction.'
       )
+
+  def _check_floats(self):
+    # A fit rounds them to its precision: eps to 0 or b1 to 1 makes NaN.
+    smallest, largest, below_one = _LIMITS[self.precision]
     for name in ('learning_rate', 'eps'):
-      if getattr(self, name) <= 0:
-        raise ValueError(f'{name}={getattr(self, name)} must be positive.')
+      if not smallest <= getattr(self, name) <= largest:
+        raise ValueError(
+          f'{name}={getattr(self, name)} must be positive, and between '
+          f'{smallest} and {largest} in {self.precision}.'
+        )
     for name in ('b1', 'b2'):
-      if not 0 <= getattr(self, name) < 1:
-        raise ValueError(f'{name}={getattr(self, name)} must be in [0, 1).')
+      if not 0 <= getattr(self, name) <= below_one:
+        raise ValueError(
+          f'{name}={getattr(self, name)} must be in [0, 1), in '
+          f'{self.precision} at most {below_one}.'
+        )
     if not 0 <= self.decay_alpha <= 1:
       raise ValueError(
         f'decay_alpha={self.decay_alpha} must be between 0 and 1.'
       )
-    if self.std is not None and min(self.std) <= 0:
-      raise ValueError(f'std={self.std} must be positive.')
+    if self.mean is not None and not 0 <= min(self.mean) <= max(self.mean) <= 1:
+      raise ValueError(f'mean={self.mean} must be of images scaled to [0, 1].')
+    # No smaller, so that normalised pixels are finite in float32.
+    if (
+      self.std is not None and not 1e-38 <= min(self.std) <= max(self.std) <= 1
+    ):
+      raise ValueError(
+        f'std={self.std} must be positive, of images scaled to [0, 1].'
+      )
 
   def num_steps(self, num_pixels: int) -> int:
     """Optimisation steps for an image of `num_pixels` pixels.
 
     Raises:
-      ValueError: if the pixel batch does not divide the image.
+      ValueError: if the pixel batch does not divide the image, or there are
+        too many epochs to draw the pixel orders of.
     """
     if num_pixels % self.batch_size:
       raise ValueError(
         f'batch_size={self.batch_size} does not divide the {num_pixels} '
         'pixels of an image; choose a divisor of height * width.'
+      )
+    if self.num_epochs * num_pixels > _MAX_ORDERED_PIXELS:
+      raise ValueError(
+        f'num_epochs={self.num_epochs} is too many for images of {num_pixels} '
+        f'pixels; at most {_MAX_ORDERED_PIXELS // num_pixels} are possible.'
       )
     return self.num_epochs * num_pixels // self.batch_size
 
@@ -158,8 +207,11 @@ class LinacConfig:
 
   def num_weights(self, channels: int) -> int:
     """Weights of a network for images with `channels`, biases not counted."""
+    return self._hidden_weights() + self.width * channels
+
+  def _hidden_weights(self) -> int:
     return self.width * (
-      4 * self.num_features + (self.num_layers - 1) * self.width + channels
+      4 * self.num_features + (self.num_layers - 1) * self.width
     )
 
   def pixel_constants(
@@ -194,18 +246,18 @@ def _as_int(name: str, value) -> int:
       raise TypeError
     return operator.index(value)
   except TypeError:
-    raise ValueError(f'{name}={value!r} must be an integer.') from None
+    raise ValueError(f'{name}={_shown(value)} must be an integer.') from None
 
 
 def _as_float(name: str, value) -> float:
   try:
-    if isinstance(value, (bool, str)):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
       raise TypeError
     result = float(value)
-  except (TypeError, ValueError, OverflowError):
-    raise ValueError(f'{name}={value!r} must be a number.') from None
+  except (TypeError, OverflowError):
+    raise ValueError(f'{name}={_shown(value)} must be a number.') from None
   if not math.isfinite(result):
-    raise ValueError(f'{name}={value!r} must be finite.')
+    raise ValueError(f'{name}={value} must be finite.')
   return result
 
 
@@ -219,5 +271,14 @@ def _as_constants(name: str, value) -> tuple[float, ...] | None:
   except TypeError:
     constants = ()
   if not constants:
-    raise ValueError(f'{name}={value!r} must hold one number per channel.')
+    raise ValueError(
+      f'{name}={_shown(value)} must hold one number per channel.'
+    )
   return constants
+
+
+def _shown(value) -> str:
+  try:
+    return reprlib.repr(value)
+  except ValueError:  # Python prints no integer of more than 4,300 digits.
+    return 'an integer of thousands of digits'

@@ -20,12 +20,17 @@ from transforms.memory import images_in_memory
 class LinacFit:
   """The result of fitting `n` images, in the dtype of the config's precision.
 
+  Where a fit diverges (a huge learning rate, float images of huge values), some
+  of its numbers are infinite or NaN, and its PSNR is NaN if any is. The results
+  of other images are as they would be without it.
+
   Attributes:
     representation: activations of the representation layer on the pixel grid.
     reconstruction: output of the fitted networks, in normalised units.
     losses: of each optimisation step, before its update.
-    psnr: dB over the whole grid, of images scaled to [0, 1], peak 1. Where the
-      config has no `std` for the image's channels, in the images' own units.
+    psnr: dB over the whole grid, of images scaled to [0, 1], peak 1; float64.
+      Where the config has no `std` for the image's channels, in the images' own
+      units. An exact reconstruction has 3,077 dB, the most there is.
   """
 
   representation: Float[np.ndarray, 'n height width units']
@@ -198,4 +203,7 @@ def _psnr(pixels, outputs, config: LinacConfig) -> Float[np.ndarray, 'n']:
   errors = outputs.astype(np.float64) - pixels
   if config.std is not None and len(config.std) == pixels.shape[-1]:
     errors *= config.std
-  return -10 * np.log10(np.mean(np.square(errors), axis=(1, 2)))
+  with np.errstate(over='ignore'):  # Of a fit that diverged.
+    mse = np.mean(np.square(errors), axis=(1, 2))
+  # JSON has no infinity, nor has it a mean.
+  return -10 * np.log10(np.maximum(mse, np.finfo(np.float64).tiny))

@@ -13,14 +13,17 @@ from transforms.config import (
   LinacConfig,
 )
 
-POSITIVE = st.floats(min_value=5e-324, allow_infinity=False)
-CONSTANTS = st.none() | st.lists(POSITIVE, min_size=1, max_size=4).map(tuple)
+POSITIVE = st.floats(2.0**-126, 2.0**127)
+BELOW_ONE = st.floats(0, 1 - 2.0**-24)
+CONSTANTS = st.none() | st.lists(
+  st.floats(1e-38, 1), min_size=1, max_size=4
+).map(tuple)
 CONFIGS = st.builds(
   LinacConfig,
   seed=st.integers(-(2**63), 2**63 - 1),
   key_derivation=st.sampled_from(KEY_DERIVATIONS),
   num_layers=st.integers(3, 9),
-  width=st.integers(1, 2**20),
+  width=st.integers(1, 2**12),
   num_features=st.integers(1, 20),
   use_bias=st.booleans(),
   activation=st.sampled_from(ACTIVATIONS),
@@ -28,8 +31,8 @@ CONFIGS = st.builds(
   num_epochs=st.integers(1, 10**6),
   batch_size=st.integers(1, 10**6),
   learning_rate=POSITIVE,
-  b1=st.floats(0, 1, exclude_max=True),
-  b2=st.floats(0, 1, exclude_max=True),
+  b1=BELOW_ONE,
+  b2=BELOW_ONE,
   eps=POSITIVE,
   decay_alpha=st.floats(0, 1),
   precision=st.sampled_from(PRECISIONS),

@@ -134,7 +134,7 @@ def test_workers_do_not_outlive_a_killed_build(sample_dir):
 
 
 def test_an_error_in_a_worker_is_told_in_a_line(sample_dir):
-  process = start(sample_dir, *CONFIG, '--learning_rate=1e300')
+  process = start(sample_dir, *CONFIG, '--learning_rate=1e30')
   _, errors = process.communicate(timeout=120)
   assert process.returncode == 1
   assert "The fit of example 'train_0" in errors

@@ -138,6 +138,17 @@ def test_a_fit_that_diverges_is_named(plan):
     list(fit_examples(plan, examples))
 
 
+@pytest.mark.parametrize('precision', ['float32', 'float64'])
+def test_a_loss_beyond_float32_is_named(plan, precision):
+  """Its reconstruction, in the image's units, would pass for a bad fit."""
+  config = dataclasses.replace(
+    plan.config, std=(1e-25,) * 3, precision=precision
+  )
+  plan = dataclasses.replace(plan, config=config)
+  with pytest.raises(ValueError, match="'train_00003' diverged"):
+    list(fit_examples(plan, read_source(plan, 'train', 3, 5)))
+
+
 def test_a_source_that_ends_early_is_an_error(plan):
   shard = train_shards(plan)[0]
   examples = fit_examples(plan, read_source(plan, 'train', 0, shard.size - 1))
