@@ -1,0 +1,292 @@
+"""Mutated inputs against all parsers of files and names.
+
+  python -m benchmarks.fuzz [NUM_INPUTS]
+
+100,000 inputs by default, from a fixed seed. A parser may give a valid result
+or its documented error; anything else is printed with its input and makes the
+exit status 1.
+"""
+
+import collections
+import copy
+import dataclasses
+import json
+import pathlib
+import random
+import re
+import sys
+import tempfile
+import time
+
+from linac_tfds import config_names
+from linac_tfds.schema import ImageSchema
+from pipelines import publish
+from pipelines.errors import BuildError
+from pipelines.manifest import (
+  Manifest,
+  manifest_path,
+  read_manifest,
+  write_manifest,
+)
+from pipelines.plan import PLAN_FILE, DatasetPlan, SourceSpec, load_plan
+from transforms.config import LinacConfig
+
+# Values to put in place of others, and text to put between others.
+VALUES = (
+  *(None, True, False, 0, -1, 1, 2**63, 10**400, 0.5, 1e308, [], {}, '', 'x'),
+  *(
+    '../../x',
+    '/etc/passwd',
+    '~',
+    'a\\b',
+    '\0',
+    '\x1b[2J',
+    '\ud800',
+    'é' * 300,
+  ),
+  *(float('nan'), float('inf'), ['a'], [[]], {'a': {}}, '0' * 64, 'train'),
+)
+TOKENS = (
+  *(b'{', b'}', b'[', b']', b',', b':', b'"', b'\\', b'null', b'NaN', b'1e999'),
+  *(b'-', b'0', b'9' * 5000, b'[' * 3000, b'\xff', b'\x00', b'\\ud800', b'\n'),
+  *(b'../', b'/', b'..', b'~', b'+', b'_', b'--', b'.', b'\x1b[2J', b'inf'),
+  *(b'_f64', b'seed_', b'+width_', b'1e', b'None', 'é١'.encode(), b'a' * 300),
+)
+NAMES = (
+  *('seed_42', 'seed_-2314326399425823309', 'seed_7_f64+num_epochs_2'),
+  *('mnist_seed_1+mean_0.1307+std_0.3081', 'cifar10_corrupted--fog_1_seed_1'),
+  'seed_1+key_derivation_full+use_bias_False+activation_tanh+b1_0.5+eps_1e-06',
+)
+TEXTS = ('7', '-3', '0.5', '1e-3', 'True', 'None', '0.5_0.5_0.5', 'relu', '1,2')
+
+
+def mutate_bytes(data: bytes, rng: random.Random) -> bytes:
+  """Flips, cuts, repeats or inserts something somewhere, up to four times."""
+  for _ in range(rng.randint(1, 4)):
+    i, j = sorted(rng.randint(0, len(data)) for _ in range(2))
+    data = rng.choice(
+      [
+        data[:i] + bytes([rng.randrange(256)]) + data[i + 1 :],
+        data[:i],
+        data[:i] + data[j:],
+        data[:j] + data[i:],
+        data[:i] + rng.choice(TOKENS) + data[i:],
+      ]
+    )
+  return data
+
+
+def mutate_json(data: bytes, rng: random.Random) -> bytes:
+  """Puts other values, keys or lengths into a JSON object."""
+  root = json.loads(data)
+  for _ in range(rng.randint(1, 2)):
+    holder, key = rng.choice(list(_places(root)))
+    if rng.random() < 0.7:
+      holder[key] = copy.deepcopy(rng.choice(VALUES))
+    elif isinstance(holder, list):
+      del holder[key:]
+    else:
+      holder[rng.choice(['surplus', '', key * 2])] = holder.pop(key)
+  return json.dumps(root).encode()
+
+
+def _places(value):
+  """All (container, key or index) in a JSON value."""
+  items = value.items() if isinstance(value, dict) else enumerate(value)
+  for key, child in list(items):
+    yield value, key
+    if isinstance(child, (dict, list)):
+      yield from _places(child)
+
+
+class Files:
+  """A plan, a manifest and metadata on disk, whose contents are replaced."""
+
+  def __init__(self, data_dir: str):
+    self.plan = DatasetPlan(
+      config=LinacConfig(seed=7),
+      source=SourceSpec(
+        name='sample',
+        version='1.0.0',
+        data_dir='/source',
+        directory='/source/sample/1.0.0',
+        schema=ImageSchema((32, 32, 3), ('a', 'b'), has_id=False),
+      ),
+      splits=(('train', 6), ('test', 2)),
+      data_dir=data_dir,
+      version='1.0.0',
+      examples_per_shard=3,
+    )
+    self.plan.save()
+    self.shard = self.plan.shards()[1]
+    write_manifest(self.plan, self.shard, _manifest_of(self.plan, self.shard))
+    self.plan.directory.mkdir()
+    (self.plan.directory / publish.INFO_FILE).touch()
+    self.metadata = self.plan.directory / publish.METADATA_FILE
+    self.metadata.write_text(
+      json.dumps({'fingerprint': self.plan.fingerprint, **self.plan.identity})
+    )
+    self.paths = {
+      'manifest': manifest_path(self.plan, self.shard),
+      'plan': self.plan.staging / PLAN_FILE,
+      'metadata': self.metadata,
+    }
+
+  def parse_manifest(self, data: bytes) -> bool:
+    """Whether it is a manifest; every field is of its type and length then."""
+    self.paths['manifest'].write_bytes(data)
+    manifest = read_manifest(self.plan, self.shard)
+    if manifest is None:
+      return False
+    expected = _manifest_of(self.plan, self.shard)
+    for field in dataclasses.fields(Manifest):
+      value, other = (
+        getattr(manifest, field.name),
+        getattr(expected, field.name),
+      )
+      assert type(value) is type(other), field.name
+      if isinstance(value, list):
+        assert len(value) == self.shard.size, field.name
+        assert {type(v) for v in value} == {type(other[0])}, field.name
+    assert manifest.file_name == expected.file_name
+    json.dumps(vars(manifest), allow_nan=False)
+    return True
+
+  def parse_plan(self, data: bytes) -> bool:
+    """Whether it is a plan; it writes where this one does then."""
+    self.paths['plan'].write_bytes(data)
+    try:
+      plan = load_plan(str(self.plan.staging))
+    except BuildError:
+      return False
+    assert plan.directory == self.plan.directory
+    assert plan.shards() == self.plan.shards()
+    assert all('/' not in s.file_name(plan.file_format) for s in plan.shards())
+    assert {type(size) for size in plan.source.schema.shape} == {int}
+    return True
+
+  def parse_metadata(self, data: bytes) -> bool:
+    """Whether a fingerprint is told; it is 64 hexadecimal digits then."""
+    self.metadata.write_bytes(data)
+    found = publish.published_fingerprint(self.plan)
+    assert re.fullmatch('[0-9a-f]{64}|unknown', found)
+    return found != 'unknown'
+
+
+def _manifest_of(plan, shard) -> Manifest:
+  return Manifest(
+    split=shard.split,
+    index=shard.index,
+    start=shard.start,
+    stop=shard.stop,
+    fingerprint=shard.fingerprint,
+    file_name=shard.file_name(plan.file_format),
+    file_bytes=1000,
+    example_bytes=900,
+    sha256='0' * 64,
+    ids=[f'train_{i:05d}' for i in range(shard.start, shard.stop)],
+    psnr=[30.0] * shard.size,
+    final_loss=[0.1] * shard.size,
+    representation_sha256=['0' * 16] * shard.size,
+    device='cpu:cpu',
+    versions={'jax': '0.10.2', 'numpy': '2.0.0'},
+  )
+
+
+def parse_config_name(data: bytes) -> bool:
+  """Whether it is a config's name; it is a folder's and parsed back then."""
+  name = data.decode(errors='surrogateescape')
+  try:
+    source, config = config_names.parse_config_name(name)
+  except ValueError:
+    return False
+  again = config_names.config_name(source, config)
+  assert config_names.parse_config_name(again) == (source, config)
+  assert again == name
+  assert pathlib.PurePath(name).parts == (name,)
+  assert name not in ('.', '..')
+  assert name.isprintable()
+  assert len(name.encode()) <= 255
+  return True
+
+
+def parse_field(data: bytes) -> bool:
+  """Whether it is a value of a field; a config that takes it names it then."""
+  field, _, text = data.decode(errors='surrogateescape').partition('=')
+  try:
+    value = config_names.parse_field(field, text)
+    config = LinacConfig(**{field: value})
+  except ValueError:
+    return False
+  written = config_names.format_field(getattr(config, field))
+  assert config_names.parse_field(field, written) == getattr(config, field)
+  return True
+
+
+def fuzz(parse, inputs) -> dict:
+  """Counts the outcomes of a parser; prints the first inputs that broke it."""
+  counts, start = collections.Counter(), time.perf_counter()
+  for data in inputs:
+    try:
+      counts['valid' if parse(data) else 'refused'] += 1
+    except Exception as error:
+      counts['broken'] += 1
+      if counts['broken'] <= 5:
+        print(f'{parse.__name__}({data!r:.2000}): {error!r:.500}')
+  seconds = time.perf_counter() - start
+  return {
+    'parser': parse.__name__.removeprefix('parse_'),
+    **{name: counts[name] for name in ('valid', 'refused', 'broken')},
+    'seconds': round(seconds, 1),
+  }
+
+
+def mutated_json(data: bytes, number: int, rng: random.Random):
+  """Mutations of a JSON file: of its structure, its bytes, or both."""
+  for i in range(number):
+    mutated = data if i % 3 == 0 else mutate_json(data, rng)
+    yield mutated if i % 3 == 1 else mutate_bytes(mutated, rng)
+
+
+def mutated_names(number: int, rng: random.Random):
+  """Mutations of config names."""
+  for _ in range(number):
+    yield mutate_bytes(rng.choice(NAMES).encode(), rng)
+
+
+def mutated_fields(number: int, rng: random.Random):
+  """Mutations of the values of fields, as `FIELD=VALUE`."""
+  fields = [field.name for field in dataclasses.fields(LinacConfig)]
+  for _ in range(number):
+    text = mutate_bytes(rng.choice(TEXTS).encode(), rng)
+    yield f'{rng.choice(fields)}='.encode() + text
+
+
+def main(num_inputs: int) -> int:
+  """Returns the exit status."""
+  rng, number = random.Random(0), num_inputs // 5
+  with tempfile.TemporaryDirectory() as data_dir:
+    files = Files(data_dir)
+    data = {name: path.read_bytes() for name, path in files.paths.items()}
+    rows = [
+      fuzz(parse, inputs)
+      for parse, inputs in [
+        (files.parse_manifest, mutated_json(data['manifest'], number, rng)),
+        (files.parse_plan, mutated_json(data['plan'], number, rng)),
+        (files.parse_metadata, mutated_json(data['metadata'], number, rng)),
+        (parse_config_name, mutated_names(number, rng)),
+        (parse_field, mutated_fields(number, rng)),
+      ]
+    ]
+  print('parser        valid  refused  broken  seconds')
+  for r in rows:
+    print(
+      f'{r["parser"]:12}{r["valid"]:7,}{r["refused"]:9,}{r["broken"]:8,}'
+      f'{r["seconds"]:9}'
+    )
+  print(json.dumps({'benchmark': 'fuzz', 'rows': rows}))
+  return 1 if any(r['broken'] for r in rows) else 0
+
+
+if __name__ == '__main__':
+  sys.exit(main(int(sys.argv[1]) if sys.argv[1:] else 100_000))
