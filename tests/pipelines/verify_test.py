@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from pipelines.manifest import file_sha256
 from pipelines.prepare import Settings
+from pipelines.tfrecord import read_records, write_records
 from pipelines.verification.published import open_published, read_examples
 from pipelines.verify import main
 from pipelines.writer import write_shard
@@ -102,6 +104,15 @@ def flip(path):
   path.write_bytes(data)
 
 
+def rewrite(directory, count):
+  """Keeps or adds records of a shard; its manifest tells the file only."""
+  path = directory / SHARD
+  records = list(read_records(path))
+  write_records(path, [*records, *records][:count])
+  edit(directory / MANIFEST, 'file_bytes', value=path.stat().st_size)
+  edit(directory / MANIFEST, 'sha256', value=file_sha256(path))
+
+
 HARMS = {
   'flip': (lambda d: flip(d / SHARD), {'shards', 'examples'}, 'sha256 is'),
   'cut': (
@@ -109,6 +120,12 @@ HARMS = {
     {'shards', 'examples'},
     'train[7] in cifar10_linac-train.tfrecord-00001-of-00002: ',
   ),
+  'fewer': (
+    lambda d: rewrite(d, 3),
+    {'examples'},
+    'train[7] in cifar10_linac-train.tfrecord-00001-of-00002: there are fewer',
+  ),
+  'more': (lambda d: rewrite(d, 5), {'examples'}, 'there are more examples'),
   'remove': (lambda d: (d / SHARD).unlink(), {'shards', 'examples'}, 'No such'),
   'foreign': (
     lambda d: (d / 'thesis.tex').write_text('years of work'),
@@ -139,6 +156,21 @@ HARMS = {
     lambda d: edit(d / 'metadata.json', 'config', 'seed', value=4),
     {'metadata'},
     'metadata.json: folder is ',
+  ),
+  'metadata_field': (
+    lambda d: edit(d / 'metadata.json', 'config', 'depth', value=4),
+    {'metadata'},
+    'metadata.json describes no build: ',
+  ),
+  'metadata_split': (
+    lambda d: edit(d / 'metadata.json', 'shard_stops', 0, 0, value='../x'),
+    {'metadata'},
+    "name the split '../x'",
+  ),
+  'metadata_source': (
+    lambda d: edit(d / 'metadata.json', 'source', 'version', value='9.9.9'),
+    {'metadata'},
+    'metadata.json: fingerprint is ',
   ),
   'metadata_psnr': (
     lambda d: edit(d / 'metadata.json', 'psnr', 'test', 'median', value=60.5),
