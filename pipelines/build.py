@@ -86,12 +86,7 @@ def _build(plan: DatasetPlan, settings: Settings, runner, beam_options) -> None:
   finally:
     progress.close()
   if failure.exists():
-    reasons = failure.read_text().splitlines()
-    raise BuildError(
-      '\n'.join(reasons[:5])
-      + f'\n{len(reasons)} of {len(plan.shards())} shards could not be made; '
-      f'nothing is published. The others are kept in {plan.staging}.'
-    )
+    raise BuildError(failure.read_text())
   summary.print_summary(plan, progress)
 
 

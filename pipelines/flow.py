@@ -19,6 +19,9 @@ from pipelines.shards import ShardRecord, finish_shards
 
 Task = tuple[ShardSpec, ...]
 
+# Printed of many.
+_MAX_REASONS = 10
+
 
 def build_datasets(root: beam.Pipeline, stagings: list[str]) -> None:
   """Builds every dataset whose plan is saved in one of the staging folders."""
@@ -70,10 +73,37 @@ def finalise(staging: str, records: Iterable[ShardRecord]) -> None:
 
   A failure is no exception: it would hold up the pipeline's other datasets.
   """
+  if not pathlib.Path(staging).exists():
+    return  # Published by an earlier attempt at this step.
   records = list(records)
-  errors = [record.error for record in records if record.error]
-  if errors:
-    text = '\n'.join(errors)
-    (pathlib.Path(staging) / FAILURE_FILE).write_text(text)
+  if reasons := _why_not(load_plan(staging), records):
+    (pathlib.Path(staging) / FAILURE_FILE).write_text('\n'.join(reasons))
   else:
     publish(staging, {r.shard: r.sha256 for r in records})
+
+
+def _why_not(plan: DatasetPlan, records: list[ShardRecord]) -> list[str]:
+  """Why a dataset cannot be published, the summary last."""
+  errors = [record.error for record in records if record.error]
+  if errors:
+    return [
+      *errors[:_MAX_REASONS],
+      f'{len(errors)} of {len(records)} shards could not be made; nothing is '
+      f'published. The others are kept in {plan.staging}.',
+    ]
+  bad = [example for record in records for example in record.bad_examples]
+  if bad and plan.on_bad_example == 'stop':
+    return [
+      *(f'{example.id!r}: {example.reason}' for example in bad[:_MAX_REASONS]),
+      f'{len(bad)} of {plan.num_examples} examples are bad; nothing is '
+      f'published. The others are kept in {plan.staging}: run the same command '
+      'with --on_bad_example=skip to publish them alone.',
+    ]
+  good = {split: 0 for split, _ in plan.splits}
+  for record in records:
+    good[record.shard.split] += record.shard.size - len(record.bad_examples)
+  return [
+    f'The split {split} has no good example; nothing is published.'
+    for split, count in good.items()
+    if not count
+  ]

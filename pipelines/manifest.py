@@ -15,6 +15,21 @@ from pipelines.plan import MANIFESTS, DatasetPlan, ShardSpec
 
 
 @dataclasses.dataclass(frozen=True)
+class BadExample:
+  """An example that cannot be fitted, and is not in its shard.
+
+  Attributes:
+    index: in its split of the source.
+    id: of the example.
+    reason: why it is bad.
+  """
+
+  index: int
+  id: str
+  reason: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Manifest:
   """What a shard file holds and how it came about.
 
@@ -29,6 +44,7 @@ class Manifest:
     example_bytes: the examples' size without the file format's framing.
     sha256: of the file.
     ids: of the examples, in order.
+    bad_examples: those of the source that are left out.
     psnr: of each example, in dB.
     final_loss: of each example.
     representation_sha256: of each stored representation, 16 hex digits.
@@ -46,11 +62,17 @@ class Manifest:
   example_bytes: int
   sha256: str
   ids: list[str]
+  bad_examples: list[BadExample]
   psnr: list[float]
   final_loss: list[float]
   representation_sha256: list[str]
   device: str
   versions: dict[str, str]
+
+  @property
+  def num_examples(self) -> int:
+    """Examples in the file."""
+    return self.stop - self.start - len(self.bad_examples)
 
 
 def manifest_path(plan: DatasetPlan, shard: ShardSpec) -> pathlib.Path:
@@ -109,7 +131,8 @@ def _describes(manifest: Manifest, plan: DatasetPlan, shard: ShardSpec) -> bool:
   )
   return (
     expected.items() <= vars(manifest).items()
-    and all(len(values) == shard.size for values in per_example)
+    and all(len(values) == manifest.num_examples for values in per_example)
+    and all(shard.start <= e.index < shard.stop for e in manifest.bad_examples)
     and min(manifest.file_bytes, manifest.example_bytes) >= 0
   )
 

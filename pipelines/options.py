@@ -10,7 +10,12 @@ import os
 from linac_tfds import Cifar10Linac, LinacBuilderConfig, config_names
 from linac_tfds.schema import STORAGE_DTYPES
 from pipelines.local.devices import default_workers
-from pipelines.prepare import FILE_FORMATS, Settings, check_folder
+from pipelines.prepare import (
+  FILE_FORMATS,
+  ON_BAD_EXAMPLE,
+  Settings,
+  check_folder,
+)
 from transforms.config import (
   ACTIVATIONS,
   KEY_DERIVATIONS,
@@ -141,6 +146,19 @@ def _parser() -> argparse.ArgumentParser:
     metavar='N',
     help='fitted by one call to the device; speed only (default: 1 on a core, '
     'on a GPU what its memory holds)',
+  )
+  parser.add_argument(
+    '--min_psnr',
+    type=float,
+    metavar='DB',
+    help='an example whose fit has less is bad (default: none is)',
+  )
+  parser.add_argument(
+    '--on_bad_example',
+    choices=ON_BAD_EXAMPLE,
+    default='stop',
+    help='stop: publish nothing if an example cannot be fitted; skip: leave '
+    'such examples out and list them (default: %(default)s)',
   )
   parser.add_argument(
     '--overwrite',

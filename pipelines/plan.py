@@ -98,6 +98,8 @@ class DatasetPlan:
     file_format: `'tfrecord'` or `'array_record'`.
     examples_per_shard: at most; None for 128, or 32 in a split of fewer than
       4,096 examples.
+    min_psnr: dB that a fit must reach, or None.
+    on_bad_example: `'stop'` or `'skip'`, if an example cannot be fitted.
     images_per_batch: images fitted by one call to the device.
     overwrite: whether to replace another dataset of the same name.
 
@@ -114,6 +116,8 @@ class DatasetPlan:
   storage_dtype: str = 'float16'
   file_format: str = 'tfrecord'
   examples_per_shard: int | None = None
+  min_psnr: float | None = None
+  on_bad_example: str = 'stop'
   images_per_batch: int = 1
   overwrite: bool = False
 
@@ -174,6 +178,7 @@ class DatasetPlan:
       'shard_stops': [[s, self._shard_stops(size)] for s, size in self.splits],
       'storage_dtype': self.storage_dtype,
       'file_format': self.file_format,
+      'min_psnr': self.min_psnr,
       'version': self.version,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import pathlib
 import shutil
@@ -22,6 +23,7 @@ from transforms.config import LinacConfig
 from transforms.memory import images_in_memory
 
 FILE_FORMATS = ('tfrecord', 'array_record')
+ON_BAD_EXAMPLE = ('stop', 'skip')
 # Image, label, ids and statistics of an example, and its share of a manifest.
 _EXAMPLE_OVERHEAD = 4096
 
@@ -36,6 +38,8 @@ class Settings:
     examples_per_shard: at most; None for the layout's own choice.
     storage_dtype: of the stored representations.
     file_format: of the shards; None for the builder's.
+    min_psnr: dB that a fit must reach, or its example is bad; None for any.
+    on_bad_example: `'stop'` before publishing, or `'skip'` such examples.
     images_per_batch: images fitted by one call to the device; None for 1 on a
       core, on a GPU for what its memory holds.
     direct_num_workers: local processes; None for one per GPU or core.
@@ -48,6 +52,8 @@ class Settings:
   examples_per_shard: int | None = None
   storage_dtype: str = 'float16'
   file_format: str | None = None
+  min_psnr: float | None = None
+  on_bad_example: str = 'stop'
   images_per_batch: int | None = None
   direct_num_workers: int | None = None
   overwrite: bool = False
@@ -69,11 +75,17 @@ class Settings:
         f'direct_num_workers={self.direct_num_workers}: there are '
         f'{devices.describe(most)}, one for each.'
       )
-    if self.storage_dtype not in STORAGE_DTYPES:
-      raise ValueError(
-        f'storage_dtype={self.storage_dtype!r} is unknown; choose one of '
-        f'{", ".join(STORAGE_DTYPES)}.'
-      )
+    for name, choices in (
+      ('storage_dtype', STORAGE_DTYPES),
+      ('on_bad_example', ON_BAD_EXAMPLE),
+    ):
+      if getattr(self, name) not in choices:
+        raise ValueError(
+          f'{name}={getattr(self, name)!r} is unknown; choose one of '
+          f'{", ".join(choices)}.'
+        )
+    if self.min_psnr is not None and not math.isfinite(self.min_psnr):
+      raise ValueError(f'min_psnr={self.min_psnr} must be a number of dB.')
 
 
 def make_plan(builder: Cifar10Linac, settings: Settings) -> DatasetPlan:
@@ -113,6 +125,8 @@ def make_plan(builder: Cifar10Linac, settings: Settings) -> DatasetPlan:
     storage_dtype=settings.storage_dtype,
     file_format=file_format,
     examples_per_shard=settings.examples_per_shard,
+    min_psnr=None if settings.min_psnr is None else float(settings.min_psnr),
+    on_bad_example=settings.on_bad_example,
     images_per_batch=settings.images_per_batch
     or _images_per_batch(config, (height, width, channels)),
     overwrite=settings.overwrite,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import pathlib
 import re
@@ -20,6 +22,8 @@ from pipelines.plan import DATASET, MANIFESTS, DatasetPlan, ShardSpec, load_plan
 # A dataset is visible to TFDS when this file is there.
 INFO_FILE = 'dataset_info.json'
 METADATA_FILE = 'metadata.json'
+# What was left out, an object a line.
+BAD_EXAMPLES_FILE = 'bad_examples.jsonl'
 
 
 def publish(staging: str, sha256: dict[ShardSpec, str]) -> None:
@@ -115,7 +119,13 @@ def _entries(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _is_ours(path: pathlib.Path) -> bool:
-  names = (MANIFESTS, 'features.json', METADATA_FILE, INFO_FILE)
+  names = (
+    MANIFESTS,
+    'features.json',
+    METADATA_FILE,
+    INFO_FILE,
+    BAD_EXAMPLES_FILE,
+  )
   return (
     path.name in names
     or path.name.startswith(f'{DATASET}-')
@@ -156,11 +166,23 @@ def _publish_info(
   written = plan.staging / 'info'
   written.mkdir(exist_ok=True)
   info.write_to_directory(written)
+  if lines := bad_example_lines(by_split):
+    (written / BAD_EXAMPLES_FILE).write_text(lines)
   for path in sorted(written.iterdir(), key=lambda p: p.name == INFO_FILE):
     os.link(path, plan.directory / path.name)
   tfds.core.dataset_builder._save_default_config_name(
     epath.Path(plan.directory.parents[1]),
     default_config_name=builder.get_default_builder_config().name,
+  )
+
+
+def bad_example_lines(by_split: dict[str, list[Manifest]]) -> str:
+  """What `BAD_EXAMPLES_FILE` holds; the file is there if there are any."""
+  return ''.join(
+    json.dumps({'split': split, **dataclasses.asdict(example)}) + '\n'
+    for split, manifests in by_split.items()
+    for manifest in manifests
+    for example in manifest.bad_examples
   )
 
 
@@ -170,7 +192,7 @@ def split_info(
   """What TFDS records of a split, from the manifests of its shards."""
   return tfds.core.SplitInfo(
     name=split,
-    shard_lengths=[m.stop - m.start for m in manifests],
+    shard_lengths=[m.num_examples for m in manifests],
     num_bytes=sum(m.example_bytes for m in manifests),
     filename_template=tfds.core.naming.ShardedFileTemplate(
       data_dir=plan.directory,
@@ -193,6 +215,10 @@ def dataset_metadata(
     'library_versions': {
       name: sorted(v for k, v in versions if k == name)
       for name in sorted({name for name, _ in versions})
+    },
+    'bad_examples': {
+      split: sum(len(m.bad_examples) for m in parts)
+      for split, parts in by_split.items()
     },
     'devices': sorted({m.device for m in manifests}),
     'psnr': {

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipelines.manifest import sound_manifest
+from pipelines.manifest import BadExample, Manifest, sound_manifest
 from pipelines.plan import DatasetPlan, ShardSpec, load_plan
 from pipelines.prefetch import prefetch
 from pipelines.sources import read_source
 from pipelines.writer import write_shard
-from transforms import StartedFit, start_fit
+from transforms import LinacFit, StartedFit, start_fit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +24,14 @@ class ShardRecord:
     shard: the shard.
     sha256: of its file, or empty if it could not be made.
     reused: whether it was found finished.
+    bad_examples: that were left out of it.
     error: why it could not be made: its data, not its worker, are at fault.
   """
 
   shard: ShardSpec
   sha256: str = ''
   reused: bool = False
+  bad_examples: tuple[BadExample, ...] = ()
   error: str = ''
 
 
@@ -47,9 +49,16 @@ def finish_shards(shards: tuple[ShardSpec, ...]) -> Iterator[ShardRecord]:
   for is_sound, run in itertools.groupby(shards, lambda s: bool(sound[s])):
     if is_sound:
       for shard in run:
-        yield ShardRecord(shard, sound[shard].sha256, reused=True)
+        yield _record(shard, sound[shard], reused=True)
     else:
       yield from _fit_and_write(plan, list(run))
+
+
+def _record(
+  shard: ShardSpec, manifest: Manifest, reused: bool = False
+) -> ShardRecord:
+  bad = tuple(manifest.bad_examples)
+  return ShardRecord(shard, manifest.sha256, reused, bad)
 
 
 def _fit_and_write(
@@ -69,53 +78,73 @@ def _fit_and_write(
       yield ShardRecord(shard, error=str(error))
       examples = None  # The next shard starts afresh.
     else:
-      yield ShardRecord(shard, manifest.sha256)
+      yield _record(shard, manifest)
 
 
-def fit_examples(plan: DatasetPlan, examples: Iterator[dict]) -> Iterator[dict]:
+def fit_examples(
+  plan: DatasetPlan, examples: Iterator[dict | BadExample]
+) -> Iterator[dict | BadExample]:
   """Adds `representation`, `psnr` and `final_loss` to examples, in batches.
 
   Reading, fitting and what the caller does with an example overlap: while the
   device fits a batch, a thread fetches the one before, and the caller writes
   the one before that.
 
-  Raises:
-    ValueError: naming the example, if its fit diverged or does not fit into
-      the storage dtype.
+  Yields:
+    An example for each, bad ones in their places: those that were bad, and
+    those whose fit diverged, does not fit into the storage dtype or missed the
+    plan's `min_psnr`.
   """
-  size = plan.images_per_batch
-
-  def start(batch: list[dict]) -> tuple[list[dict], StartedFit]:
-    images = np.stack([example['image'] for example in batch])
-    return batch, start_fit(images, plan.config, size, plan.storage_dtype)
-
-  started = prefetch(map(start, _batches(examples, size)))
-  fitted = prefetch((batch, fit.result()) for batch, fit in started)
+  started = prefetch(
+    _start(plan, batch) for batch in _batches(examples, plan.images_per_batch)
+  )
+  fitted = prefetch((batch, fit and fit.result()) for batch, fit in started)
   for batch, fit in fitted:
-    for i, example in enumerate(batch):
-      with np.errstate(over='ignore'):  # Infinity is refused next.
-        final_loss = fit.losses[i, -1].astype(np.float32)
-      example |= {
-        'representation': fit.representation[i],
-        'psnr': fit.psnr[i].astype(np.float32),
-        'final_loss': final_loss,
-      }
-      _check_fit(example)
-      yield example
+    rows = itertools.count()
+    for example in batch:
+      if isinstance(example, BadExample):
+        yield example
+      else:
+        yield _fitted(plan, example, fit, next(rows))
 
 
-def _check_fit(example: dict) -> None:
-  representation, loss = example['representation'], example['final_loss']
-  values = (representation, example['psnr'], loss)
-  if not all(np.isfinite(value).all() for value in values):
-    raise ValueError(
-      f'The fit of example {example["id"]!r} diverged: its final loss is '
-      f'{loss} and its largest activation {np.abs(representation).max()} as '
-      f'{representation.dtype}. A smaller --learning_rate may help.'
+def _start(
+  plan: DatasetPlan, batch: list[dict | BadExample]
+) -> tuple[list[dict | BadExample], StartedFit | None]:
+  images = [e['image'] for e in batch if not isinstance(e, BadExample)]
+  if not images:
+    return batch, None
+  return batch, start_fit(
+    np.stack(images), plan.config, plan.images_per_batch, plan.storage_dtype
+  )
+
+
+def _fitted(
+  plan: DatasetPlan, example: dict, fit: LinacFit, row: int
+) -> dict | BadExample:
+  representation = fit.representation[row]
+  with np.errstate(over='ignore'):  # Infinity is bad, as it should be.
+    psnr, loss = np.float32(fit.psnr[row]), np.float32(fit.losses[row, -1])
+  if not all(np.isfinite(x).all() for x in (representation, psnr, loss)):
+    reason = (
+      f'its fit diverged: its final loss is {loss} and its largest activation '
+      f'{np.abs(representation).max()} as {representation.dtype}. A smaller '
+      '--learning_rate may help.'
     )
+    return BadExample(example['index'], example['id'], reason)
+  if plan.min_psnr is not None and psnr < plan.min_psnr:
+    reason = f'its fit has {psnr:.2f} dB, min_psnr={plan.min_psnr}.'
+    return BadExample(example['index'], example['id'], reason)
+  return example | {
+    'representation': representation,
+    'psnr': psnr,
+    'final_loss': loss,
+  }
 
 
-def _batches(examples: Iterator[dict], size: int) -> Iterator[list[dict]]:
+def _batches(
+  examples: Iterator[dict | BadExample], size: int
+) -> Iterator[list[dict | BadExample]]:
   """Batches of examples; what stops the source stops it after the last one."""
   batch = []
   try:

@@ -6,11 +6,13 @@ import os
 import pathlib
 from collections.abc import Iterator
 
+import numpy as np
 import requests
 import tensorflow_datasets as tfds
 
 from linac_tfds import schema, sources
 from pipelines.errors import BuildError
+from pipelines.manifest import BadExample
 from pipelines.plan import DatasetPlan, SourceSpec
 from pipelines.tfrecord import read_records
 
@@ -72,37 +74,31 @@ def _check_network(builder: tfds.core.DatasetBuilder) -> None:
 
 def read_source(
   plan: DatasetPlan, split: str, start: int, stop: int
-) -> Iterator[dict]:
+) -> Iterator[dict | BadExample]:
   """Examples `[start, stop)` of the source in its order, without TensorFlow.
 
   Yields:
-    `id` (str), `image` (uint8 array) and `label` (int).
+    `index` (in the split), `id` (str), `image` (uint8 array) and `label` (int);
+    or what is wrong with an example.
 
   Raises:
     ValueError: naming the folder, if it is damaged or gone.
   """
   try:
-    examples = _read_tfds(plan.source.directory, split, start, stop)
-    for index, example in enumerate(examples, start):
-      yield {
-        'id': example['id'].decode()
-        if plan.source.schema.has_id
-        else f'{split}_{index:05d}',
-        'image': example['image'],
-        'label': int(example['label']),
-      }
-  # TFDS, ArrayRecord, protobuf and Pillow each raise their own for files that
-  # are damaged or gone.
+    builder = tfds.builder_from_directory(plan.source.directory)
+    records = _read_records(builder, plan.source.directory, split, start, stop)
+    for index, record in enumerate(records, start):
+      yield _parse(plan, builder.info.features, split, index, record)
+  # TFDS and ArrayRecord each raise their own for files damaged or gone.
   except Exception as error:
     raise ValueError(
       f'{split} of {plan.source.directory} cannot be read: {error}'
     ) from error
 
 
-def _read_tfds(
-  directory: str, split: str, start: int, stop: int
-) -> Iterator[dict]:
-  builder = tfds.builder_from_directory(directory)
+def _read_records(
+  builder, directory: str, split: str, start: int, stop: int
+) -> Iterator[bytes]:
   part = tfds.core.ReadInstruction(split, from_=start, to=stop, unit='abs')
   files = builder.info.splits[part].file_instructions
   for file in files:
@@ -112,8 +108,34 @@ def _read_tfds(
         f'{directory} has data outside itself, in {file.filename}.'
       )
   if builder.info.file_format is tfds.core.FileFormat.ARRAY_RECORD:
-    yield from builder.as_data_source(part)
+    raw = tfds.decode.DeserializeMethod.RAW_BYTES
+    yield from builder.as_data_source(part, deserialize_method=raw)
     return
   for file in files:
-    for record in read_records(file.filename, file.skip, file.take):
-      yield builder.info.features.deserialize_example_np(record)
+    yield from read_records(file.filename, file.skip, file.take)
+
+
+def _parse(
+  plan: DatasetPlan, features, split: str, index: int, record: bytes
+) -> dict | BadExample:
+  """One example of the source, if it is a labelled image of the right shape."""
+  id_, schema = f'{split}_{index:05d}', plan.source.schema
+  try:
+    example = features.deserialize_example_np(record)
+    id_ = example['id'].decode() if schema.has_id else id_
+    image, label = example['image'], int(example['label'])
+  # TFDS, protobuf and Pillow each raise their own for what they cannot parse.
+  except Exception as error:
+    return BadExample(index, id_, f'it cannot be parsed: {error}')
+  if image.shape != schema.shape or image.dtype != np.uint8:
+    return BadExample(
+      index,
+      id_,
+      f'its image is {image.dtype} of shape {image.shape}, not uint8 of '
+      f'{schema.shape}.',
+    )
+  if not 0 <= label < len(schema.class_names):
+    return BadExample(
+      index, id_, f'its label {label} is none of {len(schema.class_names)}.'
+    )
+  return {'index': index, 'id': id_, 'image': image, 'label': label}

@@ -23,6 +23,7 @@ _REPEATED = (
   'max_examples_per_split',
   'examples_per_shard',
   'storage_dtype',
+  'min_psnr',
 )
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 from linac_tfds import schema
 from pipelines.manifest import (
+  BadExample,
   Manifest,
   array_sha256,
   file_sha256,
@@ -26,14 +27,15 @@ from pipelines.tfrecord import write_records
 
 
 def write_shard(
-  plan: DatasetPlan, shard: ShardSpec, examples: Iterator[dict]
+  plan: DatasetPlan, shard: ShardSpec, examples: Iterator[dict | BadExample]
 ) -> Manifest:
   """Writes one shard, then its manifest.
 
   Args:
     plan: of the dataset.
     shard: to write.
-    examples: exactly the shard's, with all features of the dataset.
+    examples: exactly the shard's, with all features of the dataset, but for
+      bad ones, which are left out and listed in the manifest.
 
   Returns:
     The manifest.
@@ -46,9 +48,10 @@ def write_shard(
   part = path.with_name(f'{path.name}.tmp{os.getpid()}')
   try:
     _WRITERS[plan.file_format](part, records)
-    if len(records.ids) != shard.size:
+    count = len(records.ids) + len(records.bad_examples)
+    if count != shard.size:
       raise ValueError(
-        f'{plan.source.directory} ended after {len(records.ids)} of the '
+        f'{plan.source.directory} ended after {count} of the '
         f'{shard.size} examples from {shard.start} of its split {shard.split}.'
       )
     _sync(part)
@@ -66,6 +69,7 @@ def write_shard(
     example_bytes=records.num_bytes,
     sha256=file_sha256(part),
     ids=records.ids,
+    bad_examples=records.bad_examples,
     psnr=records.psnr,
     final_loss=records.final_loss,
     representation_sha256=records.representation_sha256,
@@ -80,7 +84,7 @@ def write_shard(
 class _Records:
   """Serialises examples and keeps what the manifest tells of them."""
 
-  def __init__(self, plan: DatasetPlan, examples: Iterator[dict]):
+  def __init__(self, plan: DatasetPlan, examples: Iterator[dict | BadExample]):
     self._examples = examples
     self._features = schema.example_features(
       plan.source.schema, plan.config, plan.storage_dtype
@@ -90,12 +94,16 @@ class _Records:
     )
     self.num_bytes = 0
     self.ids = []
+    self.bad_examples = []
     self.psnr = []
     self.final_loss = []
     self.representation_sha256 = []
 
   def __iter__(self) -> Iterator[bytes]:
     for example in self._examples:
+      if isinstance(example, BadExample):
+        self.bad_examples.append(example)
+        continue
       record = self._serialise(example)
       self.num_bytes += len(record)
       self.ids.append(example['id'])
@@ -106,9 +114,9 @@ class _Records:
 
   def _serialise(self, example: dict) -> bytes:
     # Given a Pillow image, TFDS encodes it without TensorFlow.
-    encoded = self._features.encode_example(
-      example | {'image': _pillow_image(example['image'])}
-    )
+    values = {name: example[name] for name in self._features}
+    values['image'] = _pillow_image(values['image'])
+    encoded = self._features.encode_example(values)
     proto = self._serializer.get_tf_example(encoded)
     # An example is a map, whose order is arbitrary unless asked for.
     return proto.SerializeToString(deterministic=True)

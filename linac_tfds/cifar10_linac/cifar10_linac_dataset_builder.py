@@ -37,8 +37,11 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
   `tfds.builder('cifar10_linac', seed=42)`. The default is the published key.
   """
 
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'Initial release.'}  # noqa: RUF012
+  VERSION = tfds.core.Version('1.0.1')
+  RELEASE_NOTES = {  # noqa: RUF012
+    '1.0.0': 'Initial release.',
+    '1.0.1': 'Metadata tell of bad examples, min_psnr and private keys.',
+  }
   BUILDER_CONFIGS = [LinacBuilderConfig()]  # noqa: RUF012
 
   def __init__(

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from tqdm import tqdm
 
 from pipelines import json_file
-from pipelines.manifest import Manifest, array_sha256, file_sha256
+from pipelines.manifest import BadExample, Manifest, array_sha256, file_sha256
 from pipelines.plan import MANIFESTS, ShardSpec
-from pipelines.publish import INFO_FILE, METADATA_FILE
+from pipelines.publish import BAD_EXAMPLES_FILE, INFO_FILE, METADATA_FILE
 from pipelines.sources import read_source
 from pipelines.verification.checks import Check, differences
 from pipelines.verification.published import (
@@ -89,7 +89,14 @@ class Contents:
   def _check_names(self) -> None:
     """Files that should not be there."""
     names = {self._file_name(shard) for shard in self._plan.shards()}
-    others = {INFO_FILE, METADATA_FILE, MANIFESTS, FEATURES_FILE, LABELS_FILE}
+    others = {
+      INFO_FILE,
+      METADATA_FILE,
+      MANIFESTS,
+      FEATURES_FILE,
+      LABELS_FILE,
+      BAD_EXAMPLES_FILE,
+    }
     for folder, expected in (
       (self._dataset.directory, names | others),
       (self._dataset.directory / MANIFESTS, {f'{n}.json' for n in names}),
@@ -131,7 +138,7 @@ class Contents:
     found = {key: getattr(manifest, key) for key in expected}
     for key in ('ids', 'psnr', 'final_loss', 'representation_sha256'):
       found[f'number of {key}'] = len(getattr(manifest, key))
-      expected[f'number of {key}'] = shard.size
+      expected[f'number of {key}'] = manifest.num_examples
     found['libraries'] = sorted(manifest.versions)
     expected['libraries'] = sorted(self._dataset.metadata.library_versions)
     if problems := differences(found, expected):
@@ -149,33 +156,41 @@ class Contents:
     )
 
   def _check_examples(self, shard: ShardSpec, manifest: Manifest) -> None:
-    name, index = self._file_name(shard), shard.start
+    name = self._file_name(shard)
+    bad = {example.index for example in manifest.bad_examples}
+    indices = [i for i in range(shard.start, shard.stop) if i not in bad]
     rows = _rows(manifest)
-    originals = self._originals(shard)
+    originals = self._originals(shard, bad)
+    num_checked = 0
     try:
       for example in read_examples(self._dataset, name):
-        if index == shard.stop:
+        if num_checked == len(indices):
           raise ValueError('there are more examples than recorded')
+        index = indices[num_checked]
         where = f'{shard.split}[{index}] {example["id"]!r:.80}'
         self._examples.add(where, differences(measures(example), next(rows)))
         if original := next(originals):
-          self._source.add(
-            where, differences(_given(example), _given(original))
-          )
+          self._source.add(where, _source_problems(example, original))
         if (shard.split, index) in self._sample:
-          self._check_fit(where, example, manifest)
-        index += 1
-      if index < shard.stop:
+          self._check_fit(where, example | {'index': index}, manifest)
+        num_checked += 1
+      if num_checked < len(indices):
         raise ValueError('there are fewer examples than recorded')
     except (OSError, ValueError) as error:
-      where = f'{shard.split}[{index}] in {name}'
-      self._examples.add(where, [_reason(error)], max(shard.stop - index, 1))
+      where = f'{shard.split}[{[*indices, shard.stop][num_checked]}] in {name}'
+      missing = max(len(indices) - num_checked, 1)
+      self._examples.add(where, [_reason(error)], missing)
 
-  def _originals(self, shard: ShardSpec) -> Iterator[dict | None]:
+  def _originals(
+    self, shard: ShardSpec, bad: set[int]
+  ) -> Iterator[dict | BadExample | None]:
     """The source's examples of a shard; None where there are none."""
     if self._plan.source.directory:
+      examples = read_source(self._plan, shard.split, shard.start, shard.stop)
       try:
-        yield from read_source(self._plan, shard.split, shard.start, shard.stop)
+        for index, example in enumerate(examples, shard.start):
+          if index not in bad:
+            yield example
       except ValueError as error:
         self._source.add(self._file_name(shard), [str(error)])
     yield from itertools.repeat(None)
@@ -220,6 +235,12 @@ def _rows(manifest: Manifest) -> Iterator[dict]:
       'final_loss': loss,
       'representation_sha256': digest,
     }
+
+
+def _source_problems(example: dict, original: dict | BadExample) -> list[str]:
+  if isinstance(original, BadExample):
+    return [f"the source's example is bad: {original.reason}"]
+  return differences(_given(example), _given(original))
 
 
 def _given(example: dict) -> dict:

@@ -10,8 +10,10 @@ import tensorflow_datasets as tfds
 from pipelines.manifest import Manifest
 from pipelines.plan import DATASET
 from pipelines.publish import (
+  BAD_EXAMPLES_FILE,
   INFO_FILE,
   METADATA_FILE,
+  bad_example_lines,
   dataset_metadata,
   split_info,
 )
@@ -26,7 +28,7 @@ from pipelines.verification.published import (
 def check_metadata(
   dataset: Published, manifests: dict[str, list[Manifest]], check: Check
 ) -> None:
-  """Compares three files with what a build would write.
+  """Compares four files with what a build would write.
 
   Args:
     dataset: whose files.
@@ -43,6 +45,7 @@ def check_metadata(
     (METADATA_FILE, _metadata_problems),
     (INFO_FILE, _info_problems),
     (FEATURES_FILE, _features_problems),
+    (BAD_EXAMPLES_FILE, _bad_examples_problems),
   ):
     check.add(name, compare(dataset, manifests))
 
@@ -57,9 +60,9 @@ def _metadata_problems(
       expected = dataset_metadata(plan, manifests)
     except (ValueError, OverflowError) as error:
       return [f'the PSNR in the manifests have no statistics: {error}']
-  expected = json.loads(json.dumps(expected))
   recorded = dataclasses.asdict(dataset.metadata)
   found = {key: recorded[key] for key in expected}
+  found, expected = (json.loads(json.dumps(x)) for x in (found, expected))
   return [
     *differences(
       {'folder': f'{directory.parent.name}/{directory.name}'},
@@ -113,3 +116,12 @@ def _features_problems(
 ) -> list[str]:
   del manifests
   return differences(*feature_types(dataset))
+
+
+def _bad_examples_problems(
+  dataset: Published, manifests: dict[str, list[Manifest]]
+) -> list[str]:
+  path = dataset.directory / BAD_EXAMPLES_FILE
+  found = path.read_text(errors='replace') if path.exists() else ''
+  expected = bad_example_lines(manifests) if manifests else found
+  return differences(found, expected, 'text')

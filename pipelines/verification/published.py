@@ -32,13 +32,15 @@ class Metadata:
   """The fields of `metadata.json`, as `publish.dataset_metadata` makes them."""
 
   fingerprint: str
-  config: dict[str, object]
+  config: dict
   source: dict[str, str]
   shard_stops: list[tuple[str, list[int]]]
   storage_dtype: str
   file_format: str
+  min_psnr: float | None
   version: str
   library_versions: dict[str, list[str]]
+  bad_examples: dict[str, int]
   devices: list[str]
   psnr: dict[str, dict[str, float]]
 
@@ -134,17 +136,16 @@ def _recorded_plan(
     version=metadata.version,
     storage_dtype=metadata.storage_dtype,
     file_format=metadata.file_format,
+    min_psnr=metadata.min_psnr,
     # As good as the limit that the build was given: it cuts no other shards.
     examples_per_shard=largest,
   )
-  if plan.identity['shard_stops'] == metadata.shard_stops:
+  recorded = [list(split_and_stops) for split_and_stops in metadata.shard_stops]
+  if plan.identity['shard_stops'] == recorded:
     return plan
   # A build that was given none cuts small splits into smaller shards.
   plan = dataclasses.replace(plan, examples_per_shard=None)
-  if (
-    largest > _LARGEST_DEFAULT
-    or plan.identity['shard_stops'] != metadata.shard_stops
-  ):
+  if largest > _LARGEST_DEFAULT or plan.identity['shard_stops'] != recorded:
     raise ValueError('no build cuts splits at these shard_stops')
   return plan
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipelines.manifest import Manifest, array_sha256
+from pipelines.manifest import BadExample, Manifest, array_sha256
 from pipelines.plan import DatasetPlan
 from pipelines.shards import fit_examples
 from pipelines.verification.checks import differences
@@ -41,10 +41,9 @@ def refit_problems(plan: DatasetPlan, example: dict, exact: bool) -> list[str]:
     example: as stored.
     exact: whether they must agree to the bit; else within `MAX_DISTANCE`.
   """
-  try:
-    (fitted,) = fit_examples(plan, iter([example]))
-  except ValueError as error:
-    return [str(error)]
+  (fitted,) = fit_examples(plan, iter([example]))
+  if isinstance(fitted, BadExample):
+    return [fitted.reason]
   if exact:
     problems = differences(measures(example), measures(fitted))
     if problems and plan.config.precision == 'float32':

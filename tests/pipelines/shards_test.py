@@ -1,11 +1,12 @@
 import dataclasses
 import itertools
+import re
 
 import numpy as np
 import pytest
 
 import linac_tfds
-from pipelines.manifest import manifest_path, read_manifest
+from pipelines.manifest import BadExample, manifest_path, read_manifest
 from pipelines.prepare import Settings
 from pipelines.shards import finish_shards, fit_examples
 from pipelines.sources import read_source
@@ -130,23 +131,36 @@ def test_only_a_few_batches_are_fitted_ahead(plan):
   assert len(list(source)) >= 35
 
 
-def test_a_fit_that_diverges_is_named(plan):
+def test_a_fit_that_diverges_is_bad(plan):
   config = dataclasses.replace(plan.config, learning_rate=1e300)
   plan = dataclasses.replace(plan, config=config)
-  examples = read_source(plan, 'train', 3, 5)
-  with pytest.raises(ValueError, match="'train_00003' diverged.*learning"):
-    list(fit_examples(plan, examples))
+  first, _ = fit_examples(plan, read_source(plan, 'train', 3, 5))
+  assert (first.index, first.id) == (3, 'train_00003')
+  assert re.match('its fit diverged.*--learning_rate', first.reason)
 
 
 @pytest.mark.parametrize('precision', ['float32', 'float64'])
-def test_a_loss_beyond_float32_is_named(plan, precision):
+def test_a_fit_whose_loss_is_beyond_float32_is_bad(plan, precision):
   """Its reconstruction, in the image's units, would pass for a bad fit."""
   config = dataclasses.replace(
     plan.config, std=(1e-25,) * 3, precision=precision
   )
   plan = dataclasses.replace(plan, config=config)
-  with pytest.raises(ValueError, match="'train_00003' diverged"):
-    list(fit_examples(plan, read_source(plan, 'train', 3, 5)))
+  first, _ = fit_examples(plan, read_source(plan, 'train', 3, 5))
+  assert first.reason.startswith('its fit diverged')
+
+
+def test_a_fit_below_min_psnr_is_bad(plan):
+  fitted = list(fit_examples(plan, read_source(plan, 'train', 0, 9)))
+  limit = float(np.median([example['psnr'] for example in fitted]))
+  plan = dataclasses.replace(plan, min_psnr=limit)
+  again = list(fit_examples(plan, read_source(plan, 'train', 0, 9)))
+  assert [isinstance(e, BadExample) for e in again] == [
+    example['psnr'] < limit for example in fitted
+  ]
+  bad = [example for example in again if isinstance(example, BadExample)]
+  assert len(bad) == 4
+  assert all(f'min_psnr={limit}' in example.reason for example in bad)
 
 
 def test_a_source_that_ends_early_is_an_error(plan):

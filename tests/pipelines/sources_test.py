@@ -2,15 +2,18 @@
 
 import dataclasses
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from array_record.python import array_record_module
 
 import linac_tfds
 from linac_tfds import Cifar10Linac, LinacBuilderConfig
 from pipelines.errors import BuildError
+from pipelines.manifest import BadExample
 from pipelines.prepare import Settings, make_plan
 from pipelines.sources import read_source
 from pipelines.tfrecord import write_records
@@ -225,21 +228,58 @@ def test_damaged_metadata_are_no_source(foreign, text):
     plan_of_foreign(foreign)
 
 
-@pytest.mark.parametrize(
-  'record', [b'', b'\xff\xff\xff', b'image', b'\x0a\x00']
-)
-def test_a_record_that_is_no_example_is_named(lab, record):
+@pytest.mark.parametrize('file_format', ['tfrecord', 'array_record'])
+def test_what_is_no_labelled_image_is_bad(lab, file_format):
+  """Of a hostile source, or one whose builder had a mistake."""
+  features = tfds.features.FeaturesDict(
+    {
+      'image': tfds.features.Image(shape=(None, None, 3)),
+      'label': tfds.features.Scalar(np.int64),
+    }
+  )
+  good = {'image': np.zeros((32, 32, 3), np.uint8), 'label': 9}
+  records = [
+    features.serialize_example(good | change)
+    for change in (
+      {},
+      {'label': -1},
+      {'label': 10},
+      {'image': np.zeros((16, 32, 3), np.uint8)},
+    )
+  ]
+  records += [b'', b'\xff\xff\xff', b'image', b'\x0a\x00', records[0]]
+  plan = plan_of_records(lab, file_format, records)
+  examples = list(read_source(plan, 'train', 0, len(records)))
+  bad = [isinstance(example, BadExample) for example in examples]
+  assert bad == [False, *[True] * 7, False]
+  assert [e.index for e in examples[1:-1]] == list(range(1, 8))
+  for example, reason in zip(
+    examples[1:],
+    ['label -1', 'label 10', r'\(16, 32, 3\)'] + ['parsed'] * 4,
+    strict=False,
+  ):
+    if isinstance(example, BadExample):
+      assert re.search(reason, example.reason)
+
+
+def plan_of_records(lab, file_format, records):
+  """A plan whose source's training split is these records."""
   builder = linac_tfds.Sample(
-    data_dir=lab.data_dir / 'damaged', file_format='tfrecord'
+    data_dir=lab.data_dir / 'damaged', file_format=file_format
   )
   builder.download_and_prepare()
-  (path,) = builder.data_path.glob('sample-train.tfrecord*')
-  write_records(path, [record] * 100)
+  (path,) = builder.data_path.glob('sample-train.*')
+  records = records + records[:1] * (100 - len(records))
+  if file_format == 'tfrecord':
+    write_records(path, records)
+  else:
+    writer = array_record_module.ArrayRecordWriter(str(path), 'group_size:1')
+    for record in records:
+      writer.write(record)
+    writer.close()
   plan = lab.plan()
   source = dataclasses.replace(plan.source, directory=str(builder.data_path))
-  plan = dataclasses.replace(plan, source=source)
-  with pytest.raises(ValueError, match='train of .*damaged.* cannot be read'):
-    list(read_source(plan, 'train', 0, 1))
+  return dataclasses.replace(plan, source=source)
 
 
 def test_images_without_pixels_are_refused(foreign):
