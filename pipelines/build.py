@@ -13,8 +13,6 @@ The same command goes on after any interruption.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import logging
 import os
 import pathlib
@@ -24,7 +22,7 @@ import sys
 import tensorflow_datasets as tfds
 
 from linac_tfds import Cifar10Linac
-from pipelines import options, publish, summary
+from pipelines import lock, options, publish, summary
 from pipelines.errors import BuildError, printable, reason_of
 from pipelines.local import devices, launch
 from pipelines.plan import FAILURE_FILE, DatasetPlan
@@ -56,7 +54,9 @@ def build(
     ValueError: naming the value, if a setting does not fit.
   """
   try:
-    with _only_build_in(pathlib.Path(builder.data_path.parent)):
+    folder = pathlib.Path(builder.data_path.parent)
+    check_folder(os.fspath(folder))
+    with lock.only_build_in(folder):
       plan = make_plan(builder, settings)
       _build(plan, settings, runner, beam_options)
   except OSError as error:
@@ -88,43 +88,6 @@ def _build(plan: DatasetPlan, settings: Settings, runner, beam_options) -> None:
   if failure.exists():
     raise BuildError(failure.read_text())
   summary.print_summary(plan, progress)
-
-
-@contextlib.contextmanager
-def _only_build_in(folder: pathlib.Path):
-  """Keeps others from building the same config in the same place.
-
-  Raises:
-    BuildError: if somebody else does, or the folder cannot be written.
-  """
-  check_folder(os.fspath(folder))
-  folder.mkdir(parents=True, exist_ok=True)
-  # The lock is on the folder itself, so it leaves no file and dies with us.
-  handle = os.open(folder, os.O_RDONLY)
-  try:
-    _lock(handle, folder)
-    try:
-      yield
-    finally:
-      with contextlib.suppress(OSError):  # What was refused leaves no trace.
-        folder.rmdir()
-        folder.parent.rmdir()
-  finally:
-    os.close(handle)
-
-
-def _lock(handle: int, folder: pathlib.Path) -> None:
-  try:
-    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    # Whoever held it may have removed the folder, and a third made it anew.
-    locked = os.path.samestat(os.fstat(handle), os.stat(folder))
-  except (BlockingIOError, FileNotFoundError):
-    locked = False
-  if not locked:
-    raise BuildError(
-      f'Another build is at work in {folder}. Wait for it, or stop it; what it '
-      'finished is kept.'
-    )
 
 
 def _is_published(plan: DatasetPlan) -> bool:

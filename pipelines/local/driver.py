@@ -16,6 +16,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
+from pipelines import lock
 from pipelines.errors import reason_of
 from pipelines.flow import build_datasets
 from pipelines.local import parent
@@ -24,6 +25,7 @@ from pipelines.local.parent import DRIVER_PID, WORKER_DIED
 
 def main(argv: list[str]) -> None:
   caller, num_workers, *stagings = argv
+  lock.share()
   parent.end_with(int(caller))
   os.environ[DRIVER_PID] = str(os.getpid())
   threading.excepthook = _end_when_a_worker_died

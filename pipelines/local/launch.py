@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+from pipelines import lock
 from pipelines.errors import BuildError
 from pipelines.local import devices
 from pipelines.local.parent import GPUS, REASON, WORKER_DIED
@@ -58,7 +59,7 @@ def _start(plan: DatasetPlan, num_workers: int, log_file) -> subprocess.Popen:
   arguments = [os.getpid(), num_workers, plan.staging]
   return subprocess.Popen(
     [sys.executable, '-m', 'pipelines.local.driver', *map(str, arguments)],
-    env=os.environ | _environment(),
+    env=os.environ | _environment(plan),
     stdout=log_file,
     stderr=log_file,
     # Ctrl-C is for this process; it ends the others itself.
@@ -66,8 +67,9 @@ def _start(plan: DatasetPlan, num_workers: int, log_file) -> subprocess.Popen:
   )
 
 
-def _environment() -> dict[str, str]:
+def _environment(plan: DatasetPlan) -> dict[str, str]:
   return {
+    lock.FOLDER: str(plan.staging.parent),
     'PYTHONPATH': os.pathsep.join(sys.path),
     # Workers are one per core: a library's own threads would only compete.
     'OMP_NUM_THREADS': '1',

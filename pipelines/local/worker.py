@@ -7,10 +7,12 @@ It takes its device before JAX is imported. Two pinned workers on two cores fit
 import os
 import sys
 
+from pipelines import lock
 from pipelines.local import parent
 
 
 def main() -> None:
+  lock.share()
   parent.end_with(int(os.environ[parent.DRIVER_PID]))
   # Beam numbers the workers of a run: worker_0, worker_1, ...
   take_device(int(os.environ['WORKER_ID'].rpartition('_')[2]))

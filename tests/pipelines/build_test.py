@@ -118,7 +118,8 @@ def test_two_builds_of_a_dataset_do_not_meet(sample_dir):
   second = start(sample_dir, *SLOW)
   _, errors = second.communicate(timeout=60)
   assert second.returncode == 1
-  assert 'Another build' in errors
+  assert f'Another build is at work in {sample_dir}' in errors
+  assert f'`kill {first.pid}`' in errors
   first.send_signal(signal.SIGINT)
   first.communicate(timeout=30)
 
