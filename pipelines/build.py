@@ -64,7 +64,7 @@ def build(
 
 
 def _build(plan: DatasetPlan, settings: Settings, runner, beam_options) -> None:
-  if _is_published(plan) and not plan.overwrite:
+  if publish.is_published(plan) and not plan.overwrite:
     shutil.rmtree(plan.staging, ignore_errors=True)
     summary.print_summary(plan)
     return
@@ -72,6 +72,8 @@ def _build(plan: DatasetPlan, settings: Settings, runner, beam_options) -> None:
   num_workers = _num_workers(settings, beam_options)
   summary.announce(plan, settings, num_workers)
   plan.save()
+  if not plan.overwrite:
+    publish.restage(plan)
   failure = plan.staging / FAILURE_FILE
   # What a killed build left behind.
   for leftover in (failure, *plan.staging.rglob('*.tmp*')):
@@ -88,10 +90,6 @@ def _build(plan: DatasetPlan, settings: Settings, runner, beam_options) -> None:
   if failure.exists():
     raise BuildError(failure.read_text())
   summary.print_summary(plan, progress)
-
-
-def _is_published(plan: DatasetPlan) -> bool:
-  return publish.published_fingerprint(plan) == plan.fingerprint
 
 
 def _num_workers(settings: Settings, beam_options) -> int:

@@ -50,6 +50,7 @@ class Manifest:
     representation_sha256: of each stored representation, 16 hex digits.
     device: the kind of device that fitted them.
     versions: of the libraries that matter to the bits.
+    checksum: of all of the above, once it is written.
   """
 
   split: str
@@ -68,6 +69,13 @@ class Manifest:
   representation_sha256: list[str]
   device: str
   versions: dict[str, str]
+  checksum: str = ''
+
+  def signed(self) -> Manifest:
+    """This manifest with its checksum."""
+    fields = dataclasses.asdict(self) | {'checksum': ''}
+    digest = hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+    return dataclasses.replace(self, checksum=digest)
 
   @property
   def num_examples(self) -> int:
@@ -89,7 +97,7 @@ def write_manifest(
   Raises:
     ValueError: if the manifest is none that `read_manifest` would take.
   """
-  text = json.dumps(dataclasses.asdict(manifest), allow_nan=False)
+  text = json.dumps(dataclasses.asdict(manifest.signed()), allow_nan=False)
   if len(text) > json_file.MAX_BYTES:
     raise ValueError(
       f'The manifest of {manifest.file_name} has {len(text):,} bytes; at most '
@@ -134,6 +142,7 @@ def _describes(manifest: Manifest, plan: DatasetPlan, shard: ShardSpec) -> bool:
     and all(len(values) == manifest.num_examples for values in per_example)
     and all(shard.start <= e.index < shard.stop for e in manifest.bad_examples)
     and min(manifest.file_bytes, manifest.example_bytes) >= 0
+    and manifest == manifest.signed()
   )
 
 

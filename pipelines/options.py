@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import difflib
+import json
 import os
+
+from google.protobuf import json_format
 
 from linac_tfds import Cifar10Linac, LinacBuilderConfig, config_names
 from linac_tfds.schema import STORAGE_DTYPES
+from pipelines.errors import BuildError
 from pipelines.local.devices import default_workers
 from pipelines.prepare import (
   FILE_FORMATS,
@@ -48,15 +52,23 @@ class Command:
     """The builder of the dataset.
 
     Raises:
-      BuildError: if the data folder cannot be written.
+      BuildError: if the data folder cannot be written, or what it holds of
+        the dataset cannot be read.
     """
     if self.data_dir:
       check_folder(os.path.expanduser(self.data_dir))
-    return Cifar10Linac(
-      config=self.config,
-      data_dir=self.data_dir,
-      source_data_dir=self.source_data_dir,
-    )
+    try:
+      return Cifar10Linac(
+        config=self.config,
+        data_dir=self.data_dir,
+        source_data_dir=self.source_data_dir,
+      )
+    except (OSError, json.JSONDecodeError, json_format.ParseError) as error:
+      raise BuildError(
+        f'The metadata of cifar10_linac/{self.config} or of its source are '
+        f'damaged: {error}\nDelete that `dataset_info.json` and run the same '
+        'command again: whatever is sound is kept.'
+      ) from error
 
 
 def parse(argv: list[str]) -> Command:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import sys
 import time
 
@@ -19,11 +20,12 @@ class Progress:
   """
 
   def __init__(self, plan: DatasetPlan):
-    self._plan = plan
-    self._pending = plan.shards()
-    self._folder = plan.staging / MANIFESTS
-    self._folder.mkdir(parents=True, exist_ok=True)
-    self.reused = self._collect()
+    self._sizes = {manifest_path(plan, s).name: s.size for s in plan.shards()}
+    self._staged = plan.staging / MANIFESTS
+    self._staged.mkdir(parents=True, exist_ok=True)
+    self._published = plan.directory / MANIFESTS
+    self._first = self._manifests()
+    self.reused = self._images(self._first)
     self.fitted = 0
     self._start = time.monotonic()
     # Only a terminal can redraw a line.
@@ -38,23 +40,30 @@ class Progress:
 
   def update(self) -> None:
     """Counts the shards finished since the last look."""
-    images = self._collect()
-    self.fitted += images
-    self._bar.update(images)
+    now = self._manifests()
+    # One that was there may belong to a damaged shard, and is written again.
+    self.fitted = self._images(dict(now.items() - self._first.items()))
+    self.reused = self._images(now) - self.fitted
+    self._bar.update(self.fitted + self.reused - self._bar.n)
 
   def close(self) -> None:
     """Leaves the bar as it is."""
     self.seconds = time.monotonic() - self._start
     self._bar.close()
 
-  def _collect(self) -> int:
+  def _manifests(self) -> dict[str, int]:
+    """When each manifest was written, in nanoseconds."""
     try:
-      present = {path.name for path in os.scandir(self._folder)}
+      return self._times(self._staged)
     except FileNotFoundError:  # Published: the staging folder is gone.
-      done = set(self._pending)
-    else:
-      done = {
-        s for s in self._pending if manifest_path(self._plan, s).name in present
-      }
-    self._pending = [s for s in self._pending if s not in done]
-    return sum(shard.size for shard in done)
+      return self._times(self._published)
+
+  def _times(self, folder: pathlib.Path) -> dict[str, int]:
+    return {
+      path.name: path.stat().st_mtime_ns
+      for path in os.scandir(folder)
+      if path.name in self._sizes  # Others come and go.
+    }
+
+  def _images(self, manifests: dict[str, int]) -> int:
+    return sum(self._sizes[name] for name in manifests)

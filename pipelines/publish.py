@@ -22,6 +22,12 @@ from pipelines.plan import DATASET, MANIFESTS, DatasetPlan, ShardSpec, load_plan
 # A dataset is visible to TFDS when this file is there.
 INFO_FILE = 'dataset_info.json'
 METADATA_FILE = 'metadata.json'
+_METADATA_FILES = (
+  'features.json',
+  'label.labels.txt',
+  METADATA_FILE,
+  INFO_FILE,
+)
 # What was left out, an object a line.
 BAD_EXAMPLES_FILE = 'bad_examples.jsonl'
 
@@ -72,6 +78,41 @@ def published_fingerprint(plan: DatasetPlan) -> str | None:
   return found if re.fullmatch('[0-9a-f]{64}', found) else 'unknown'
 
 
+def is_published(plan: DatasetPlan) -> bool:
+  """Whether the plan's dataset is there, no file missing or cut."""
+  there = {path.name for path in _entries(plan.directory)}
+  return (
+    published_fingerprint(plan) == plan.fingerprint
+    and there.issuperset(_METADATA_FILES)
+    and all(_is_whole(plan, shard) for shard in plan.shards())
+  )
+
+
+def _is_whole(plan: DatasetPlan, shard: ShardSpec) -> bool:
+  name = shard.file_name(plan.file_format)
+  try:
+    manifest = json_file.read(
+      plan.directory / MANIFESTS / f'{name}.json', Manifest
+    )
+    return (plan.directory / name).stat().st_size == manifest.file_bytes
+  except (OSError, ValueError):
+    return False
+
+
+def restage(plan: DatasetPlan) -> None:
+  """Links what is left of a published dataset into staging.
+
+  There it is checked like all that is staged, and what is sound is kept.
+  """
+  (plan.staging / MANIFESTS).mkdir(exist_ok=True)
+  for shard in plan.shards():
+    name = shard.file_name(plan.file_format)
+    for part in (name, f'{MANIFESTS}/{name}.json'):
+      published, staged = plan.directory / part, plan.staging / part
+      if published.exists() and not staged.exists():
+        os.link(published, staged)
+
+
 def check_target(plan: DatasetPlan) -> None:
   """Refuses to touch what is not an unfinished dataset of this very plan.
 
@@ -119,18 +160,8 @@ def _entries(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _is_ours(path: pathlib.Path) -> bool:
-  names = (
-    MANIFESTS,
-    'features.json',
-    METADATA_FILE,
-    INFO_FILE,
-    BAD_EXAMPLES_FILE,
-  )
-  return (
-    path.name in names
-    or path.name.startswith(f'{DATASET}-')
-    or path.name.endswith('.labels.txt')
-  )
+  names = (MANIFESTS, BAD_EXAMPLES_FILE, *_METADATA_FILES)
+  return path.name in names or path.name.startswith(f'{DATASET}-')
 
 
 def _clear(target: pathlib.Path) -> None:
@@ -168,12 +199,12 @@ def _publish_info(
   info.write_to_directory(written)
   if lines := bad_example_lines(by_split):
     (written / BAD_EXAMPLES_FILE).write_text(lines)
-  for path in sorted(written.iterdir(), key=lambda p: p.name == INFO_FILE):
-    os.link(path, plan.directory / path.name)
   tfds.core.dataset_builder._save_default_config_name(
     epath.Path(plan.directory.parents[1]),
     default_config_name=builder.get_default_builder_config().name,
   )
+  for path in sorted(written.iterdir(), key=lambda p: p.name == INFO_FILE):
+    os.link(path, plan.directory / path.name)
 
 
 def bad_example_lines(by_split: dict[str, list[Manifest]]) -> str:

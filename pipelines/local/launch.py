@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
+from typing import IO
 
 from pipelines import lock
 from pipelines.errors import BuildError
@@ -26,42 +27,57 @@ def run(plan: DatasetPlan, num_workers: int, progress: Progress) -> None:
   Raises:
     BuildError: if a worker died or the pipeline failed.
   """
-  log = plan.staging / LOG_FILE
-  with open(log, 'w') as log_file:
-    driver = _start(plan, num_workers, log_file)
-  try:
-    while driver.poll() is None:
-      time.sleep(0.3)
-      progress.update()
-  finally:
-    _end(driver)
+  log, reasons = plan.staging / LOG_FILE, []
+  with open(log, 'wb', buffering=0) as log_file:
+    driver = _start(plan, num_workers)
+    keeper = threading.Thread(
+      target=_keep_log, args=(driver.stdout, log_file, reasons), daemon=True
+    )
+    keeper.start()
+    try:
+      while driver.poll() is None:
+        time.sleep(0.3)
+        progress.update()
+    finally:
+      _end(driver)
+      keeper.join(timeout=10)
+  reason = reasons[-1] if reasons else 'its log says more'
   if driver.returncode == WORKER_DIED:
     raise BuildError(
-      f'A worker process died: {_reason(log)}. A return code of 137 or -9 most '
+      f'A worker process died: {reason}. A return code of 137 or -9 most '
       'often means that memory was short; then a smaller --direct_num_workers '
       f'than {num_workers} helps.\nFinished shards are kept: run the same '
       f'command again to go on. The log is {log}.'
     )
   if driver.returncode:
+    if driver.returncode < 0:
+      reason = f'signal {-driver.returncode} ended its driver process.'
     raise BuildError(
-      f'The build failed: {_reason(log)}\nFinished shards are kept: run the '
+      f'The build failed: {reason}\nFinished shards are kept: run the '
       f'same command again to go on. The log is {log}.'
     )
 
 
-def _reason(log: pathlib.Path) -> str:
-  text = log.read_text(errors='replace')  # Anything may have written there.
-  lines = [s for s in text.splitlines() if s.startswith(REASON)]
-  return lines[-1].removeprefix(REASON) if lines else 'its log says more'
+def _keep_log(lines: IO[bytes], log_file: IO[bytes], reasons: list) -> None:
+  """Copies what a driver and its workers say, as far as the disk has room.
+
+  If they wrote into the file themselves, a full disk would hang them.
+  """
+  for line in lines:
+    with contextlib.suppress(OSError):
+      log_file.write(line)
+    text = line.decode(errors='replace').rstrip()
+    if text.startswith(REASON):
+      reasons.append(text.removeprefix(REASON))
 
 
-def _start(plan: DatasetPlan, num_workers: int, log_file) -> subprocess.Popen:
+def _start(plan: DatasetPlan, num_workers: int) -> subprocess.Popen:
   arguments = [os.getpid(), num_workers, plan.staging]
   return subprocess.Popen(
     [sys.executable, '-m', 'pipelines.local.driver', *map(str, arguments)],
     env=os.environ | _environment(plan),
-    stdout=log_file,
-    stderr=log_file,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
     # Ctrl-C is for this process; it ends the others itself.
     start_new_session=True,
   )

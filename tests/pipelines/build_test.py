@@ -2,12 +2,17 @@
 
 import os
 import signal
-import subprocess
-import sys
 
 import psutil
 import pytest
 import tensorflow_datasets as tfds
+
+from tests.pipelines.commands import (
+  staged_manifests,
+  start,
+  wait_until,
+  workers,
+)
 
 CONFIG = [
   '--source=sample',
@@ -21,39 +26,6 @@ CONFIG = [
 ]
 
 CORES = [[core] for core in sorted(os.sched_getaffinity(0))]
-
-
-def start(data_dir, *arguments) -> subprocess.Popen:
-  return subprocess.Popen(
-    [
-      *(sys.executable, '-m', 'pipelines.build', '--data_dir', str(data_dir)),
-      *arguments,
-    ],
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-  )
-
-
-def workers(process: subprocess.Popen) -> list[psutil.Process]:
-  """The worker processes of a build."""
-  return [
-    child
-    for child in psutil.Process(process.pid).children(recursive=True)
-    if 'pipelines.local.worker' in child.cmdline()
-  ]
-
-
-def wait_until(condition, process: subprocess.Popen):
-  """The first true value of `condition`, while the build runs."""
-  while process.poll() is None:
-    try:
-      if value := condition():
-        return value
-    except psutil.Error:
-      pass  # A process came or went in the middle of the look.
-    os.sched_yield()
-  pytest.fail(f'The build ended first: {process.communicate()}')
 
 
 def test_build_load_and_build_again(sample_dir):
@@ -82,10 +54,6 @@ def test_build_load_and_build_again(sample_dir):
 
 # Slow enough to be caught at work: 120 images of about 0.1 s.
 SLOW = ['--source=sample', '--seed=6', '--examples_per_shard=4']
-
-
-def staged_manifests(data_dir):
-  return list(data_dir.glob('cifar10_linac/*/staging*/manifests/*.json'))
 
 
 def test_a_killed_worker_ends_the_build_and_loses_nothing(sample_dir):

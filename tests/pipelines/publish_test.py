@@ -97,6 +97,19 @@ def test_a_failure_while_publishing_loses_nothing(staged, monkeypatch):
   assert len(builder.as_dataset(split='train')) == 20
 
 
+@pytest.mark.parametrize(
+  'name', ['features.json', 'label.labels.txt', 'metadata.json', 'shard']
+)
+def test_a_published_dataset_with_a_file_missing_is_not_done(staged, name):
+  assert not publish.is_published(staged.plan)
+  staged.publish()
+  assert publish.is_published(staged.plan)
+  if name == 'shard':
+    name = staged.plan.shards()[2].file_name('tfrecord')
+  (staged.plan.directory / name).unlink()
+  assert not publish.is_published(staged.plan)
+
+
 def test_another_dataset_of_the_name_is_refused(lab, staged):
   staged.publish()
   before = {

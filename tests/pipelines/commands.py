@@ -1,0 +1,47 @@
+"""The command line in a process of its own, and a look at its progress."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+
+def start(data_dir, *arguments) -> subprocess.Popen:
+  return subprocess.Popen(
+    [
+      *(sys.executable, '-m', 'pipelines.build', '--data_dir', str(data_dir)),
+      *arguments,
+    ],
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+
+
+def workers(process: subprocess.Popen) -> list[psutil.Process]:
+  """The worker processes of a build."""
+  return [
+    child
+    for child in psutil.Process(process.pid).children(recursive=True)
+    if 'pipelines.local.worker' in child.cmdline()
+  ]
+
+
+def wait_until(condition, process: subprocess.Popen):
+  """The first true value of `condition`, while the build runs."""
+  while process.poll() is None:
+    try:
+      if value := condition():
+        return value
+    except psutil.Error:
+      pass  # A process came or went in the middle of the look.
+    os.sched_yield()
+  pytest.fail(f'The build ended first: {process.communicate()}')
+
+
+def staged_manifests(data_dir: pathlib.Path) -> list[pathlib.Path]:
+  """Those of the shards a build has finished."""
+  return list(data_dir.glob('cifar10_linac/*/staging*/manifests/*.json'))

@@ -1,0 +1,193 @@
+"""What a build survives: each fault is real, and so is every process.
+
+`benchmarks/faults.py` injects many more, at random moments.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+import psutil
+import pytest
+
+import linac_tfds
+from tests.pipelines.commands import staged_manifests, start, wait_until
+
+# 30 shards, fitted in seconds.
+CONFIG = (
+  *('--source=sample', '--seed=3', '--precision=float64', '--num_layers=3'),
+  *('--width=32', '--num_epochs=4', '--batch_size=128'),
+  '--examples_per_shard=4',
+)
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason='only root mounts')
+
+
+@pytest.fixture(scope='session')
+def undisturbed(tmp_path_factory) -> pathlib.Path:
+  """A data folder with the dataset as it should be."""
+  folder = tmp_path_factory.mktemp('undisturbed')
+  linac_tfds.Sample(data_dir=folder).download_and_prepare()
+  assert finish(folder)
+  return folder
+
+
+def finish(data_dir: pathlib.Path) -> str:
+  """Runs the command, which must build the dataset; returns its output."""
+  build = start(data_dir, *CONFIG)
+  output, errors = build.communicate(timeout=120)
+  assert build.returncode == 0, errors
+  return output
+
+
+def fail(build: subprocess.Popen) -> str:
+  """Waits for a build, which must fail; returns its error."""
+  _, errors = build.communicate(timeout=120)
+  assert build.returncode == 1
+  assert 'Traceback' not in errors
+  return errors.partition('error: ')[2]
+
+
+def target(data_dir: pathlib.Path) -> pathlib.Path:
+  """The folder of the published dataset."""
+  (config,) = data_dir.glob('cifar10_linac/sample_seed_3*')
+  return config / '1.0.0'
+
+
+def files(data_dir: pathlib.Path) -> dict[str, str]:
+  """SHA-256 of all files of the config but the prepared source."""
+  folder = target(data_dir).parent
+  return {
+    str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+    for path in folder.rglob('*')
+    if path.is_file()
+  }
+
+
+@pytest.fixture
+def published(undisturbed, tmp_path) -> pathlib.Path:
+  """A copy of the undisturbed dataset."""
+  return shutil.copytree(undisturbed, tmp_path / 'data')
+
+
+def test_what_a_killed_driver_leaves_is_mended(undisturbed, sample_dir):
+  build = start(sample_dir, *CONFIG)
+  wait_until(lambda: len(staged_manifests(sample_dir)) > 5, build)
+  (driver,) = psutil.Process(build.pid).children()
+  driver.kill()
+  assert 'signal 9 ended its driver' in fail(build)
+  manifests = sorted(staged_manifests(sample_dir))
+  shards = [path.parents[1] / path.stem for path in manifests]
+  data = bytearray(shards[0].read_bytes())
+  data[5000] ^= 1
+  shards[0].write_bytes(data)
+  os.truncate(shards[1], 5000)
+  shards[2].unlink()
+  text = manifests[3].read_text()
+  manifests[3].write_text(text.replace('"psnr": [', '"psnr": [1'))
+  # Those four shards are fitted again, and no other that was finished.
+  kept = 4 * (len(shards) - 4)
+  assert f' {120 - kept} fitted' in (output := finish(sample_dir))
+  assert f' {kept} found finished' in output
+  assert files(sample_dir) == files(undisturbed)
+
+
+def test_a_power_cut_while_publishing_loses_nothing(undisturbed, sample_dir):
+  build = start(sample_dir, *CONFIG)
+  pattern = 'cifar10_linac/*/1.0.0/cifar10_linac-*'
+  wait_until(lambda: len(list(sample_dir.glob(pattern))) > 10, build)
+  family = psutil.Process(build.pid).children(recursive=True)
+  for process in (build, *family):
+    process.kill()
+  build.communicate()
+  output = finish(sample_dir)
+  assert ' 0 fitted' in output or 'nothing was fitted' in output
+  assert files(sample_dir) == files(undisturbed)
+
+
+def test_a_published_dataset_with_holes_is_mended(undisturbed, published):
+  shards = sorted(target(published).glob('cifar10_linac-*'))
+  shards[3].unlink()
+  os.truncate(shards[5], 5000)
+  (target(published) / 'manifests' / f'{shards[7].name}.json').unlink()
+  output = finish(published)
+  assert ' 12 fitted' in output
+  assert ' 108 found finished' in output
+  assert files(published) == files(undisturbed)
+
+
+@pytest.mark.parametrize('name', ['features.json', 'dataset_info.json'])
+def test_damaged_metadata_are_refused_in_a_line(published, name):
+  (target(published) / name).write_text('{')
+  before = files(published)
+  error = fail(start(published, *CONFIG))
+  assert 'The metadata of cifar10_linac/sample_seed_3_f64' in error
+  assert 'Delete that `dataset_info.json`' in error
+  assert files(published) == before
+
+
+def test_a_damaged_source_is_told_and_can_be_restored(undisturbed, sample_dir):
+  (path,) = sample_dir.glob('sample/*/sample-train*')
+  data = path.read_bytes()
+  os.truncate(path, len(data) // 2)
+  error = fail(start(sample_dir, *CONFIG))
+  assert f'train of {path.parent} cannot be read' in error
+  path.write_bytes(data)
+  kept = 4 * len(staged_manifests(sample_dir))
+  assert f' {kept} found finished' in finish(sample_dir)
+  assert files(sample_dir) == files(undisturbed)
+
+
+def test_a_log_without_room_does_not_hang_a_failing_build(
+  undisturbed, sample_dir
+):
+  metadata = json.loads((target(undisturbed) / 'metadata.json').read_text())
+  name = target(undisturbed).parent.name
+  staging = sample_dir / 'cifar10_linac' / name
+  staging /= f'staging.1.0.0.{metadata["fingerprint"][:16]}'
+  # It is in the way of a shard.
+  (staging / 'cifar10_linac-train.tfrecord-00009-of-00025').mkdir(parents=True)
+  (staging / 'build.log').symlink_to('/dev/full')
+  assert 'Is a directory' in fail(start(sample_dir, *CONFIG))
+
+
+@pytest.fixture
+def small_disk(sample_dir):
+  """A data folder on a file system of 64 MiB."""
+  folder = sample_dir / 'small'
+  folder.mkdir()
+  mount = ['mount', '-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', str(folder)]
+  subprocess.run(mount, check=True)
+  shutil.copytree(sample_dir / 'sample', folder / 'data' / 'sample')
+  yield folder / 'data'
+  subprocess.run(['umount', '--lazy', str(folder)], check=True)
+
+
+@needs_root
+def test_a_disk_that_fills_up_is_told_and_loses_nothing(
+  undisturbed, small_disk
+):
+  build = start(small_disk, *CONFIG)
+  wait_until(lambda: staged_manifests(small_disk), build)
+  ballast = small_disk / 'ballast'
+  subprocess.run(['dd', 'if=/dev/zero', f'of={ballast}'], check=False)
+  assert 'No space left on device' in fail(build)
+  ballast.unlink()
+  kept = 4 * len(staged_manifests(small_disk))
+  assert f' {kept} found finished' in finish(small_disk)
+  assert files(small_disk) == files(undisturbed)
+
+
+@needs_root
+def test_a_read_only_folder_is_refused(published):
+  (target(published) / 'dataset_info.json').unlink()
+  before, folder = files(published), str(published)
+  subprocess.run(['mount', '--bind', folder, folder], check=True)
+  try:
+    subprocess.run(['mount', '-o', 'remount,ro,bind', folder], check=True)
+    assert 'gives no permission' in fail(start(published, *CONFIG))
+  finally:
+    subprocess.run(['umount', '--lazy', folder], check=True)
+  assert files(published) == before
