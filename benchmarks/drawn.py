@@ -23,10 +23,12 @@ class Drawn(Builder):
     return {'train': self._generate_examples(range(self.num_examples))}
 
 
-def prepare(num_examples: int, data_dir: str) -> None:
+def prepare(
+  num_examples: int, data_dir: str, file_format: str = 'array_record'
+) -> None:
   """Prepares the source `drawn` with so many images in a folder."""
   Drawn.num_examples = num_examples
-  Drawn(data_dir=data_dir).download_and_prepare()
+  Drawn(data_dir=data_dir, file_format=file_format).download_and_prepare()
 
 
 def build_command(data_dir: str, *options: str) -> list[str]:

@@ -1,0 +1,241 @@
+"""Faults, each injected into a build by the real command, or beside it.
+
+Each takes the victim and returns whether it hit: a build may have ended before.
+"""
+
+import contextlib
+import functools
+import pathlib
+import random
+import subprocess
+import time
+from collections.abc import Callable
+
+import psutil
+
+from benchmarks.victim import Victim, family, wait_until
+
+_WORKER = 'pipelines.local.worker'
+_DRIVER = 'pipelines.local.driver'
+_LAUNCHER = 'pipelines.build'
+_MANIFESTS = 'manifests/*.json'
+_SHARDS = 'cifar10_linac-*'
+
+
+def _kill(who: str, victim: Victim, build: subprocess.Popen) -> None:
+  """Kills one process of a build, or all of them for an empty `who`."""
+  found = []
+
+  def look() -> bool:
+    victim.last_family = family(build)
+    found[:] = [psutil.Process(build.pid), *victim.last_family]
+    if who:
+      found[:] = [process for process in found if who in process.cmdline()]
+    return bool(found)
+
+  wait_until(build, look)
+  for process in random.sample(found, min(len(found), 1)) if who else found:
+    with contextlib.suppress(psutil.NoSuchProcess):
+      process.kill()
+
+
+def _some_moment(victim: Victim, build: subprocess.Popen) -> None:
+  """Waits for a random moment before the last shard."""
+  if random.random() < 0.25:
+    time.sleep(random.uniform(0, 4))  # It takes so long to start.
+    return
+  there = len(victim.staged(_MANIFESTS))
+  more = random.randint(1, max(1, victim.missing() // 2))
+  wait_until(build, lambda: len(victim.staged(_MANIFESTS)) >= there + more)
+  time.sleep(random.uniform(0, 0.1))
+
+
+def killed(who: str, victim: Victim) -> bool:
+  """A process dies at work."""
+
+  def attack(build):
+    _some_moment(victim, build)
+    _kill(who, victim, build)
+
+  status, _ = victim.run(attack)
+  return status != 0
+
+
+def killed_while_publishing(victim: Victim) -> bool:
+  """Some processes die while files are linked, first to last."""
+  files = random.randrange(len(victim.expected) + 2)
+
+  def attack(build):
+    wait_until(build, lambda: not victim.missing())
+    wait_until(build, lambda: len(list(victim.target.rglob('*'))) >= files)
+    _kill(random.choice(['', _WORKER, _DRIVER, _LAUNCHER]), victim, build)
+
+  status, _ = victim.run(attack)
+  return status != 0
+
+
+def disk_full(victim: Victim) -> bool:
+  """Another program takes all the space there is."""
+  ballast = victim.data_dir.parent / 'ballast'
+
+  def attack(build):
+    _some_moment(victim, build)
+    with contextlib.suppress(OSError), open(ballast, 'wb', buffering=0) as f:
+      while True:
+        f.write(bytes(2**16))
+
+  try:
+    status, error = victim.run(attack)
+  finally:
+    ballast.unlink(missing_ok=True)
+  _check_reason(victim, status, error, 'No space left', 'GB free')
+  return status != 0
+
+
+def read_only(victim: Victim) -> bool:
+  """The folder is mounted anew, without permission to write."""
+
+  def attack(build):
+    _some_moment(victim, build)
+    _run('mount', '--bind', victim.data_dir, victim.data_dir)
+    _run('mount', '-o', 'remount,ro,bind', victim.data_dir)
+
+  try:
+    status, error = victim.run(attack)
+  finally:
+    _run('umount', '--lazy', victim.data_dir)
+  _check_reason(victim, status, error, 'Read-only', 'gives no permission')
+  return status != 0
+
+
+def source_damaged(victim: Victim) -> bool:
+  """A file of the source is cut, flipped in a bit or gone, then restored."""
+  path = random.choice(list(victim.data_dir.glob('drawn/*/drawn-*')))
+  data = path.read_bytes()
+  _damage(path)
+  try:
+    status, error = victim.run()
+  finally:
+    path.write_bytes(data)
+  _check_reason(victim, status, error, str(path.parent))
+  return status != 0
+
+
+def second_build(victim: Victim) -> bool:
+  """The same command is run while it runs."""
+  seen = []
+
+  def attack(build):
+    _some_moment(victim, build)
+    status, _, error = victim.end(victim.start())
+    seen.append(status)
+    _check_reason(victim, status, error, f'`kill {build.pid}`')
+
+  victim.run(attack)
+  return seen == [1]
+
+
+def fit_diverges(victim: Victim) -> bool:
+  """A transform of which nothing comes is built beside the dataset."""
+  build = victim.start('--learning_rate=1e300', '--max_examples_per_split=8')
+  status, _, error = victim.end(build)
+  _check_reason(victim, status, error, 'diverged')
+  if list(victim.folder.parent.glob('*learning_rate*/1.0.0')):
+    victim.problems.append('a dataset that diverged is published')
+  return status != 0
+
+
+def staged_shard_damaged(victim: Victim) -> bool:
+  """A finished shard is cut, flipped in a bit or gone."""
+  return _damage_staged(victim, _SHARDS)
+
+
+def staged_manifest_damaged(victim: Victim) -> bool:
+  """A finished shard's manifest is cut, flipped in a bit or gone."""
+  return _damage_staged(victim, _MANIFESTS)
+
+
+def _damage_staged(victim: Victim, pattern: str) -> bool:
+  while not victim.staged(pattern):
+    if not victim.missing():
+      victim.wipe()
+    killed('', victim)
+  _damage(random.choice(victim.staged(pattern)))
+  return True
+
+
+def published_file_gone(victim: Victim) -> bool:
+  """A published file is gone or cut: mended, or refused with what to do."""
+  files = [path for path in victim.target.rglob('*') if path.is_file()]
+  # There are few but shards and manifests.
+  metadata = [path for path in files if path.name.count('-') == 0]
+  path = random.choice([*metadata, *random.sample(files, len(metadata))])
+  if path.suffix == '.json' or random.random() < 0.5:
+    path.unlink()
+  else:
+    _damage(path, 'cut')
+  status, error = victim.run()
+  _check_reason(victim, status, error, 'Delete that', '--overwrite')
+  if status:
+    (victim.target / 'dataset_info.json').unlink()
+  return True
+
+
+def half_published(victim: Victim) -> bool:
+  """Half of the published files are gone, and those that make it visible."""
+  files = sorted(path for path in victim.target.rglob('*') if path.is_file())
+  for path in random.sample(files, len(files) // 2):
+    path.unlink()
+  (victim.target / 'dataset_info.json').unlink(missing_ok=True)
+  return True
+
+
+def _damage(path: pathlib.Path, *kinds: str) -> None:
+  """Cuts a file somewhere, flips a bit of it, or removes it."""
+  data = bytearray(path.read_bytes())
+  place = random.randrange(len(data))
+  kind = random.choice(kinds or ('cut', 'flip', 'remove'))
+  if kind == 'remove':
+    path.unlink()
+  elif kind == 'cut':
+    path.write_bytes(data[:place])
+  else:
+    data[place] ^= 1 << random.randrange(8)
+    path.write_bytes(data)
+
+
+def _check_reason(
+  victim: Victim, status: int, error: str, *reasons: str
+) -> None:
+  """An error must tell one of these reasons."""
+  if status and not any(reason in error for reason in reasons):
+    victim.problems.append(f'the error does not tell {reasons}: {error}')
+
+
+def _run(*command) -> None:
+  subprocess.run(list(map(str, command)), check=True)
+
+
+# Faults that stop a build before it is done; of 200, so many are of each class.
+INTERRUPTIONS: dict[str, tuple[int, Callable[[Victim], bool]]] = {
+  'worker killed': (24, functools.partial(killed, _WORKER)),
+  'driver killed': (24, functools.partial(killed, _DRIVER)),
+  'launching process killed': (24, functools.partial(killed, _LAUNCHER)),
+  'all processes killed': (14, functools.partial(killed, '')),
+  'killed while publishing': (22, killed_while_publishing),
+  'disk full': (12, disk_full),
+  'folder becomes read-only': (8, read_only),
+  'source damaged': (8, source_damaged),
+  'second build at once': (6, second_build),
+  'fit diverges': (2, fit_diverges),
+}
+# Faults in the files of a build that was stopped.
+DAMAGES = {
+  'staged shard damaged': (18, staged_shard_damaged),
+  'staged manifest damaged': (18, staged_manifest_damaged),
+}
+# Faults in the files of a dataset that is done.
+LOSSES = {
+  'published file gone or cut': (12, published_file_gone),
+  'half of the published files gone': (8, half_published),
+}
