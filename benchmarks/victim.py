@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 import psutil
 
+from linac_tfds import Cifar10Linac
+
 # Float64, for its bits; big enough that a build is caught in the middle.
 _OPTIONS = (
   *('--source=drawn', '--seed=3', '--precision=float64', '--num_layers=3'),
@@ -51,7 +53,7 @@ class Victim:
   def __init__(self, data_dir: pathlib.Path):
     self.data_dir = data_dir
     self.folder = data_dir / 'cifar10_linac' / _CONFIG
-    self.target = self.folder / '1.0.0'
+    self.target = self.folder / str(Cifar10Linac.VERSION)
     self.problems = []
     self.last_family = []
     self.runs = self.hangs = self.fitted = self.fitted_again = self.compared = 0

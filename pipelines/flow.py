@@ -75,7 +75,7 @@ def finalise(staging: str, records: Iterable[ShardRecord]) -> None:
   """
   if not pathlib.Path(staging).exists():
     return  # Published by an earlier attempt at this step.
-  records = list(records)
+  records = sorted(records, key=lambda r: (r.shard.split, r.shard.index))
   if reasons := _why_not(load_plan(staging), records):
     (pathlib.Path(staging) / FAILURE_FILE).write_text('\n'.join(reasons))
   else:

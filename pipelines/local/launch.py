@@ -41,6 +41,7 @@ def run(plan: DatasetPlan, num_workers: int, progress: Progress) -> None:
     finally:
       _end(driver)
       keeper.join(timeout=10)
+      driver.stdout.close()
   reason = reasons[-1] if reasons else 'its log says more'
   if driver.returncode == WORKER_DIED:
     raise BuildError(

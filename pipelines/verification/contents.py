@@ -139,6 +139,8 @@ class Contents:
     for key in ('ids', 'psnr', 'final_loss', 'representation_sha256'):
       found[f'number of {key}'] = len(getattr(manifest, key))
       expected[f'number of {key}'] = manifest.num_examples
+    found['checksum'] = manifest.checksum
+    expected['checksum'] = manifest.signed().checksum
     found['libraries'] = sorted(manifest.versions)
     expected['libraries'] = sorted(self._dataset.metadata.library_versions)
     if problems := differences(found, expected):

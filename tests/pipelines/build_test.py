@@ -106,7 +106,7 @@ def test_an_error_in_a_worker_is_told_in_a_line(sample_dir):
   process = start(sample_dir, *CONFIG, '--learning_rate=1e30')
   _, errors = process.communicate(timeout=120)
   assert process.returncode == 1
-  assert "'train_00000': its fit diverged" in errors
+  assert "'test_00000': its fit diverged" in errors
   assert '120 of 120 examples are bad' in errors
   assert 'nothing is published' in errors
   assert 'Traceback' not in errors

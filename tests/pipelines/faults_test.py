@@ -53,7 +53,7 @@ def fail(build: subprocess.Popen) -> str:
 def target(data_dir: pathlib.Path) -> pathlib.Path:
   """The folder of the published dataset."""
   (config,) = data_dir.glob('cifar10_linac/sample_seed_3*')
-  return config / '1.0.0'
+  return config / str(linac_tfds.Cifar10Linac.VERSION)
 
 
 def files(data_dir: pathlib.Path) -> dict[str, str]:
@@ -96,7 +96,7 @@ def test_what_a_killed_driver_leaves_is_mended(undisturbed, sample_dir):
 
 def test_a_power_cut_while_publishing_loses_nothing(undisturbed, sample_dir):
   build = start(sample_dir, *CONFIG)
-  pattern = 'cifar10_linac/*/1.0.0/cifar10_linac-*'
+  pattern = 'cifar10_linac/*/[0-9]*/cifar10_linac-*'
   wait_until(lambda: len(list(sample_dir.glob(pattern))) > 10, build)
   family = psutil.Process(build.pid).children(recursive=True)
   for process in (build, *family):
@@ -146,7 +146,9 @@ def test_a_log_without_room_does_not_hang_a_failing_build(
   metadata = json.loads((target(undisturbed) / 'metadata.json').read_text())
   name = target(undisturbed).parent.name
   staging = sample_dir / 'cifar10_linac' / name
-  staging /= f'staging.1.0.0.{metadata["fingerprint"][:16]}'
+  staging /= (
+    f'staging.{target(undisturbed).name}.{metadata["fingerprint"][:16]}'
+  )
   # It is in the way of a shard.
   (staging / 'cifar10_linac-train.tfrecord-00009-of-00025').mkdir(parents=True)
   (staging / 'build.log').symlink_to('/dev/full')

@@ -1,5 +1,6 @@
 """Sound datasets are found sound, and what is wrong with others is named."""
 
+import hashlib
 import json
 import pathlib
 import re
@@ -73,13 +74,16 @@ def forge(directory: pathlib.Path, alter) -> None:
 
 
 def edit(path: pathlib.Path, *keys, value) -> None:
-  """Sets a value in a JSON file."""
+  """Sets a value in a JSON file; a manifest keeps a right checksum."""
   content = json.loads(path.read_text())
   *parents, last = keys
   inner = content
   for key in parents:
     inner = inner[key]
   inner[last] = value
+  if path.parent.name == 'manifests' and last != 'checksum':
+    text = json.dumps(content | {'checksum': ''})
+    content['checksum'] = hashlib.sha256(text.encode()).hexdigest()
   path.write_text(json.dumps(content))
 
 
