@@ -17,6 +17,7 @@ _DEFAULTS = {f.name: f.default for f in dataclasses.fields(LinacConfig)}
 _HEAD = re.compile(r'(?:(?P<source>.+)_)?seed_(?P<seed>-?\d+)(?P<f64>_f64)?')
 # TFDS's dataset names, and its config names less what would not survive here.
 _SOURCE = re.compile(r'[a-z]\w*(/\w[\w.\-]*)?', re.ASCII)
+_PRIVATE = re.compile(r'[a-zA-Z][\w.\-]{0,99}', re.ASCII)
 _EXAMPLES = 'seed_42, seed_42_f64 or mnist_seed_7+num_epochs_2'
 
 
@@ -46,6 +47,20 @@ def config_name(source: str, config: LinacConfig) -> str:
       'holds 255. Change fewer fields.'
     )
   return name
+
+
+def check_private_name(name: str) -> None:
+  """Refuses names for a private key's config that say something else.
+
+  Raises:
+    ValueError: if `name` is no folder's name, or could be taken for a seed.
+  """
+  if not _PRIVATE.fullmatch(name) or re.search(r'(^|_)seed_-?\d', name):
+    raise ValueError(
+      f'config_name={name!r:.120} cannot name a private config: it takes up to '
+      '100 letters, digits, _, - and ., begins with a letter and does not look '
+      'like a seed.'
+    )
 
 
 def parse_config_name(name: str) -> tuple[str, LinacConfig]:

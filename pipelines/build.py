@@ -22,7 +22,7 @@ import sys
 import tensorflow_datasets as tfds
 
 from linac_tfds import Cifar10Linac
-from pipelines import lock, options, publish, summary
+from pipelines import lock, options, private_key, publish, summary
 from pipelines.errors import BuildError, printable, reason_of
 from pipelines.local import devices, launch
 from pipelines.plan import FAILURE_FILE, DatasetPlan
@@ -72,6 +72,8 @@ def _build(plan: DatasetPlan, settings: Settings, runner, beam_options) -> None:
   num_workers = _num_workers(settings, beam_options)
   summary.announce(plan, settings, num_workers)
   plan.save()
+  if plan.private_key:
+    private_key.save_id(plan.staging.parent, plan.private_key)
   if not plan.overwrite:
     publish.restage(plan)
   failure = plan.staging / FAILURE_FILE
@@ -83,6 +85,7 @@ def _build(plan: DatasetPlan, settings: Settings, runner, beam_options) -> None:
     if _is_local(runner):
       launch.run(plan, num_workers, progress)
     else:
+      _check_reference(plan)
       _run_on(runner, beam_options, plan)
     progress.update()
   finally:
@@ -112,6 +115,14 @@ def _option(beam_options, view: str, name: str):
 def _is_local(runner) -> bool:
   name = runner if isinstance(runner, str) else type(runner).__name__
   return runner is None or name.rpartition('.')[2].lower() in _LOCAL_RUNNERS
+
+
+def _check_reference(plan: DatasetPlan) -> None:
+  if plan.private_key and plan.private_key.file is None:
+    raise BuildError(
+      f'Workers elsewhere have no {private_key.ENVIRONMENT}; pass '
+      '--private_key_file.'
+    )
 
 
 def _run_on(runner, beam_options, plan) -> None:

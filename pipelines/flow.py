@@ -87,7 +87,7 @@ def _why_not(plan: DatasetPlan, records: list[ShardRecord]) -> list[str]:
   errors = [record.error for record in records if record.error]
   if errors:
     return [
-      *errors[:_MAX_REASONS],
+      *list(dict.fromkeys(errors))[:_MAX_REASONS],
       f'{len(errors)} of {len(records)} shards could not be made; nothing is '
       f'published. The others are kept in {plan.staging}.',
     ]

@@ -20,6 +20,7 @@ from pipelines.prepare import (
   Settings,
   check_folder,
 )
+from pipelines.private_key import ENVIRONMENT
 from transforms.config import (
   ACTIVATIONS,
   KEY_DERIVATIONS,
@@ -33,7 +34,7 @@ class Command:
   """A parsed command line.
 
   Attributes:
-    config: name of the dataset's config.
+    config: of the dataset.
     data_dir: TFDS's root folder, or None for its default.
     source_data_dir: where the source is prepared, or None.
     settings: of the build.
@@ -41,7 +42,7 @@ class Command:
     beam: `PipelineOptions` of that runner, or None.
   """
 
-  config: str
+  config: LinacBuilderConfig
   data_dir: str | None
   source_data_dir: str | None
   settings: Settings
@@ -78,11 +79,16 @@ def parse(argv: list[str]) -> Command:
     ValueError: naming the option and its value, or an unknown option.
   """
   args, rest = _parser().parse_known_args(argv)
-  for name in ('data_dir', 'source_data_dir', 'splits'):
+  for name in ('data_dir', 'source_data_dir', 'splits', 'private_key_file'):
     if getattr(args, name) == '':
       raise ValueError(f'{name} is empty; is a shell variable not set?')
+  if args.config_name is None and ENVIRONMENT in os.environ:
+    raise ValueError(
+      f'{ENVIRONMENT} is set: pass --config_name to build with it, or unset it.'
+    )
   config = LinacBuilderConfig(
     source=args.source,
+    private_name=args.config_name,
     **{
       field.name: config_names.parse_field(field.name, text)
       for field in dataclasses.fields(LinacConfig)
@@ -95,7 +101,7 @@ def parse(argv: list[str]) -> Command:
     values['splits'] = tuple(s.strip() for s in args.splits.split(','))
   values['direct_num_workers'] = args.direct_num_workers or default_workers()
   return Command(
-    config=config.name,
+    config=config,
     data_dir=args.data_dir,
     source_data_dir=args.source_data_dir,
     settings=Settings(**values),
@@ -171,6 +177,17 @@ def _parser() -> argparse.ArgumentParser:
     default='stop',
     help='stop: publish nothing if an example cannot be fitted; skip: leave '
     'such examples out and list them (default: %(default)s)',
+  )
+  parser.add_argument(
+    '--config_name',
+    metavar='NAME',
+    help='of a dataset under a private key, which --private_key_file or '
+    'LINAC_PRIVATE_KEY holds and which is written nowhere',
+  )
+  parser.add_argument(
+    '--private_key_file',
+    metavar='PATH',
+    help='holds the key: an integer of 64 bits, decimal or 0x hexadecimal',
   )
   parser.add_argument(
     '--overwrite',

@@ -17,6 +17,7 @@ from linac_tfds import config_names
 from linac_tfds.schema import ImageSchema
 from pipelines import json_file
 from pipelines.errors import BuildError
+from pipelines.private_key import PrivateKey
 from transforms.config import LinacConfig
 
 DATASET = 'cifar10_linac'
@@ -91,6 +92,8 @@ class DatasetPlan:
   Attributes:
     config: the transform.
     source: the images.
+    private_key: what stands for the seed of `config`, if that is a secret; the
+      config's own is 0 then.
     splits: name and number of examples of each split, in order.
     data_dir: TFDS's root folder.
     version: of the dataset.
@@ -120,6 +123,7 @@ class DatasetPlan:
   on_bad_example: str = 'stop'
   images_per_batch: int = 1
   overwrite: bool = False
+  private_key: PrivateKey | None = None
 
   def __post_init__(self):
     for split, size in self.splits:
@@ -140,6 +144,8 @@ class DatasetPlan:
   @property
   def config_name(self) -> str:
     """The TFDS config name."""
+    if self.private_key:
+      return self.private_key.name
     return config_names.config_name(self.source.name, self.config)
 
   @property
@@ -172,8 +178,13 @@ class DatasetPlan:
   @functools.cached_property
   def identity(self) -> dict:
     """What the dataset's bits depend on: the fingerprint's contents."""
+    config, key = dataclasses.asdict(self.config), None
+    if self.private_key:
+      config['seed'] = None
+      key = {'name': self.private_key.name, 'id': self.private_key.id}
     return {
-      'config': dataclasses.asdict(self.config),
+      'config': config,
+      'private_key': key,
       'source': {'name': self.source.name, 'version': self.source.version},
       'shard_stops': [[s, self._shard_stops(size)] for s, size in self.splits],
       'storage_dtype': self.storage_dtype,

@@ -17,6 +17,7 @@ from pipelines.errors import BuildError
 from pipelines.local import devices
 from pipelines.manifest import manifest_path
 from pipelines.plan import DatasetPlan
+from pipelines.private_key import PrivateKey, find_private_key
 from pipelines.publish import check_target, published_fingerprint
 from pipelines.sources import prepare_source
 from transforms.config import LinacConfig
@@ -44,6 +45,8 @@ class Settings:
       core, on a GPU for what its memory holds.
     direct_num_workers: local processes; None for one per GPU or core.
     overwrite: whether to replace a dataset of the same name.
+    private_key_file: that holds the key of a private config; None for
+      `LINAC_PRIVATE_KEY`.
     download_dir: where files of the source are downloaded to.
   """
 
@@ -57,6 +60,7 @@ class Settings:
   images_per_batch: int | None = None
   direct_num_workers: int | None = None
   overwrite: bool = False
+  private_key_file: str | None = None
   download_dir: str | None = None
 
   def __post_init__(self):
@@ -130,6 +134,7 @@ def make_plan(builder: Cifar10Linac, settings: Settings) -> DatasetPlan:
     images_per_batch=settings.images_per_batch
     or _images_per_batch(config, (height, width, channels)),
     overwrite=settings.overwrite,
+    private_key=_private_key(builder, settings),
   )
   check_target(plan)
   if published_fingerprint(plan) != plan.fingerprint or plan.overwrite:
@@ -142,6 +147,23 @@ def _images_per_batch(config: LinacConfig, shape: tuple[int, int, int]) -> int:
     return 1
   memory = min(gpu.num_bytes for gpu in devices.gpus())
   return images_in_memory(config, shape, memory)
+
+
+def _private_key(
+  builder: Cifar10Linac, settings: Settings
+) -> PrivateKey | None:
+  if builder.builder_config.private:
+    return find_private_key(
+      pathlib.Path(builder.data_path.parent),
+      builder.builder_config.name,
+      settings.private_key_file,
+    )
+  if settings.private_key_file is not None:
+    raise ValueError(
+      f'private_key_file={settings.private_key_file!r} needs --config_name, '
+      'the name of the dataset.'
+    )
+  return None
 
 
 def _choose_splits(

@@ -13,7 +13,7 @@ import statistics
 import tensorflow_datasets as tfds
 from etils import epath
 
-from linac_tfds import Cifar10Linac, schema
+from linac_tfds import Cifar10Linac, LinacBuilderConfig, schema
 from pipelines import json_file
 from pipelines.errors import BuildError
 from pipelines.manifest import Manifest, manifest_path, read_manifest
@@ -176,7 +176,7 @@ def _publish_info(
 ) -> None:
   """Writes TFDS's files, `dataset_info.json` last."""
   builder = Cifar10Linac(
-    config=plan.config_name,
+    config=_builder_config(plan),
     data_dir=plan.data_dir,
     source_data_dir=plan.source.data_dir,
   )
@@ -214,6 +214,15 @@ def bad_example_lines(by_split: dict[str, list[Manifest]]) -> str:
     for split, manifests in by_split.items()
     for manifest in manifests
     for example in manifest.bad_examples
+  )
+
+
+def _builder_config(plan: DatasetPlan) -> str | LinacBuilderConfig:
+  if not plan.private_key:
+    return plan.config_name
+  fields = {k: v for k, v in vars(plan.config).items() if k != 'seed'}
+  return LinacBuilderConfig(
+    source=plan.source.name, private_name=plan.private_key.name, **fields
   )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Iterator
 
@@ -12,8 +13,9 @@ from pipelines.manifest import BadExample, Manifest, sound_manifest
 from pipelines.plan import DatasetPlan, ShardSpec, load_plan
 from pipelines.prefetch import prefetch
 from pipelines.sources import read_source
+from pipelines.stored import MAX_DISTANCE, distance, read_examples
 from pipelines.writer import write_shard
-from transforms import LinacFit, StartedFit, start_fit
+from transforms import LinacConfig, LinacFit, StartedFit, start_fit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +47,11 @@ def finish_shards(shards: tuple[ShardSpec, ...]) -> Iterator[ShardRecord]:
     A record per shard, as soon as it is committed.
   """
   plan = load_plan(shards[0].dataset)
+  if plan.private_key:
+    config = plan.private_key.reveal(plan.config)
+    if reason := _wrong_key(plan, config):
+      yield from (ShardRecord(shard, error=reason) for shard in shards)
+      return
   sound = {shard: sound_manifest(plan, shard) for shard in shards}
   for is_sound, run in itertools.groupby(shards, lambda s: bool(sound[s])):
     if is_sound:
@@ -52,6 +59,35 @@ def finish_shards(shards: tuple[ShardSpec, ...]) -> Iterator[ShardRecord]:
         yield _record(shard, sound[shard], reused=True)
     else:
       yield from _fit_and_write(plan, list(run))
+
+
+@functools.lru_cache(maxsize=1)
+def _wrong_key(plan: DatasetPlan, config: LinacConfig) -> str:
+  """Why the private key cannot go on with this build, or nothing.
+
+  Without a hash of the key, which would let guesses be checked, an example of a
+  finished shard has to be fitted again.
+
+  Args:
+    plan: of the build.
+    config: its transform, with the key.
+  """
+  shard = next((s for s in plan.shards() if sound_manifest(plan, s)), None)
+  if shard is None:
+    return ''
+  path = plan.staging / shard.file_name(plan.file_format)
+  for stored in read_examples(plan, path):
+    fit = start_fit(
+      stored['image'][None], config, plan.images_per_batch, plan.storage_dtype
+    ).result()
+    if distance(stored['representation'], fit.representation[0]) > MAX_DISTANCE:
+      return (
+        f'The private key is not the one that {plan.staging} was begun with: '
+        f'{stored["id"]!r} fits otherwise. Pass that key, or another '
+        '--config_name.'
+      )
+    break
+  return ''
 
 
 def _record(
@@ -95,8 +131,12 @@ def fit_examples(
     those whose fit diverged, does not fit into the storage dtype or missed the
     plan's `min_psnr`.
   """
+  config = plan.config
+  if plan.private_key:
+    config = plan.private_key.reveal(config)
   started = prefetch(
-    _start(plan, batch) for batch in _batches(examples, plan.images_per_batch)
+    _start(plan, config, batch)
+    for batch in _batches(examples, plan.images_per_batch)
   )
   fitted = prefetch((batch, fit and fit.result()) for batch, fit in started)
   for batch, fit in fitted:
@@ -109,13 +149,13 @@ def fit_examples(
 
 
 def _start(
-  plan: DatasetPlan, batch: list[dict | BadExample]
+  plan: DatasetPlan, config: LinacConfig, batch: list[dict | BadExample]
 ) -> tuple[list[dict | BadExample], StartedFit | None]:
   images = [e['image'] for e in batch if not isinstance(e, BadExample)]
   if not images:
     return batch, None
   return batch, start_fit(
-    np.stack(images), plan.config, plan.images_per_batch, plan.storage_dtype
+    np.stack(images), config, plan.images_per_batch, plan.storage_dtype
   )
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import shlex
 
 from linac_tfds import config_names
-from pipelines import json_file
+from pipelines import json_file, private_key
 from pipelines.errors import BuildError, printable
 from pipelines.local import devices
 from pipelines.plan import DatasetPlan
@@ -39,7 +39,7 @@ def announce(plan: DatasetPlan, settings: Settings, num_workers: int) -> None:
     f'  into     {plan.directory}\n'
     f'  size     about {size} of {plan.storage_dtype}, {plan.file_format}\n'
     f'  time     {_time(plan, num_workers)}\n'
-    f'{_older_versions(plan)}{_other_staging(plan)}'
+    f'{_older_versions(plan)}{_other_staging(plan)}{_key_warnings(plan)}'
     f'It can be interrupted; this goes on where it stopped:\n'
     f'  {shlex.join(_command(plan, settings))}'
   )
@@ -70,9 +70,16 @@ def _command(plan: DatasetPlan, settings: Settings) -> list[str]:
     'source_data_dir': plan.source.data_dir,
     'file_format': plan.file_format,
   }
+  if key := plan.private_key:
+    options['config_name'] = key.name
+    if key.file:
+      options['private_key_file'] = key.file
   for field in dataclasses.fields(plan.config):
     value = getattr(plan.config, field.name)
-    if field.name == 'seed' or value != field.default:
+    if field.name == 'seed':
+      if not plan.private_key:
+        options['seed'] = value
+    elif value != field.default:
       options[field.name] = config_names.format_field(value)
   for field in dataclasses.fields(settings):
     value = getattr(settings, field.name)
@@ -92,6 +99,13 @@ def _other_staging(plan: DatasetPlan) -> str:
     for folder in found
     if folder != plan.staging
   )
+
+
+def _key_warnings(plan: DatasetPlan) -> str:
+  if not plan.private_key:
+    return ''
+  found = private_key.warnings(plan.private_key, plan.config)
+  return ''.join(f'warning: {text}\n' for text in found)
 
 
 def _older_versions(plan: DatasetPlan) -> str:

@@ -19,6 +19,7 @@ import sys
 from linac_tfds.sources import find_source, is_prepared
 from pipelines.options import Parser
 from pipelines.plan import MANIFESTS
+from pipelines.private_key import ENVIRONMENT
 from pipelines.publish import INFO_FILE
 from pipelines.sources import prepare_source
 from pipelines.verification.checks import Check, differences, print_checks
@@ -30,6 +31,7 @@ from pipelines.verification.published import Published, open_published
 def verify(
   directory: pathlib.Path,
   source_data_dir: str | None,
+  private_key_file: str | None,
   num_refits: int,
   sample_seed: int,
 ) -> list[Check]:
@@ -38,6 +40,8 @@ def verify(
   Args:
     directory: of the dataset's version.
     source_data_dir: where the source is prepared, or None to look for it.
+    private_key_file: that holds the key, if it is private, or None for
+      `LINAC_PRIVATE_KEY`.
     num_refits: examples to fit again.
     sample_seed: that draws them.
 
@@ -60,10 +64,26 @@ def verify(
   except (OSError, ValueError) as error:
     metadata.add('nothing else can be checked', [str(error)])
     return [metadata]
+  dataset, no_key = _with_key(dataset, private_key_file)
   dataset = _with_source(dataset, source_data_dir, source)
-  contents = Contents(dataset, source, num_refits, sample_seed)
+  contents = Contents(dataset, source, num_refits, sample_seed, no_key)
   check_metadata(dataset, contents.check(), metadata)
   return [metadata, *contents.checks]
+
+
+def _with_key(
+  dataset: Published, private_key_file: str | None
+) -> tuple[Published, str]:
+  """The dataset with its private key's place, and why nothing can be fitted."""
+  key = dataset.plan.private_key
+  if key is None:
+    return dataset, ''
+  if private_key_file is None and ENVIRONMENT not in os.environ:
+    return dataset, 'its key is private; pass --private_key_file'
+  key = dataclasses.replace(key, file=private_key_file)
+  key.read()
+  plan = dataclasses.replace(dataset.plan, private_key=key)
+  return dataclasses.replace(dataset, plan=plan), ''
 
 
 def _with_source(
@@ -115,6 +135,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     "then TFDS's)",
   )
   parser.add_argument(
+    '--private_key_file',
+    metavar='PATH',
+    help='of a private config (default: the key in LINAC_PRIVATE_KEY)',
+  )
+  parser.add_argument(
     '--examples',
     type=int,
     default=16,
@@ -146,6 +171,7 @@ def main(argv: list[str]) -> int:
     checks = verify(
       pathlib.Path(directory),
       args.source_data_dir,
+      args.private_key_file,
       num_refits=0 if args.quick else args.examples,
       sample_seed=secrets.randbelow(2**32) if seed is None else seed,
     )

@@ -11,22 +11,44 @@ from transforms.config import LinacConfig
 
 
 class LinacBuilderConfig(tfds.core.BuilderConfig):
-  """A source and a transform; the name says both.
+  """A source and a transform; the name says both, unless its key is private.
 
   Attributes:
     source: TFDS name of the image dataset to fit, `DATASET` or
       `DATASET/CONFIG`.
-    linac: the transform.
+    linac: the transform; with a private key, its seed is 0.
+    private: whether the key is a secret, which only a build is told.
   """
 
-  def __init__(self, *, source: str = config_names.DEFAULT_SOURCE, **fields):
-    """Takes the fields of `LinacConfig` as keyword arguments."""
+  def __init__(
+    self,
+    *,
+    source: str = config_names.DEFAULT_SOURCE,
+    private_name: str | None = None,
+    **fields,
+  ):
+    """Takes the fields of `LinacConfig` as keyword arguments.
+
+    Args:
+      source: as the attribute.
+      private_name: names the config of a private key, which has no `seed`.
+      **fields: of `LinacConfig`.
+    """
     self.source = source
+    self.private = private_name is not None
+    if self.private:
+      config_names.check_private_name(private_name)
+      if 'seed' in fields:
+        raise ValueError(
+          f'config_name={private_name!r} is of a private key; leave out seed.'
+        )
+      fields['seed'] = 0
     self.linac = LinacConfig(**fields)
+    name = private_name or config_names.config_name(source, self.linac)
+    key = 'a private key' if self.private else f'the key {self.linac.seed}'
     super().__init__(
-      name=config_names.config_name(source, self.linac),
-      description=f'{source} under the key {self.linac.seed}, fitted in '
-      f'{self.linac.precision}.',
+      name=name,
+      description=f'{source} under {key}, fitted in {self.linac.precision}.',
     )
 
 
@@ -76,7 +98,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
       config = LinacBuilderConfig(seed=seed)
     if isinstance(config, LinacConfig):
       config = LinacBuilderConfig(**vars(config))
-    if isinstance(config, tfds.core.BuilderConfig):
+    if isinstance(config, LinacBuilderConfig) and not config.private:
       config = config.name  # TFDS refuses a second object of a known name.
     self.source_data_dir = source_data_dir
     if data_dir is not None:
@@ -96,6 +118,11 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
       return cls.builder_configs[name]
     source, config = config_names.parse_config_name(name)
     return LinacBuilderConfig(source=source, **vars(config))
+
+  def _create_builder_config(self, builder_config, version):
+    if isinstance(builder_config, LinacBuilderConfig):
+      return builder_config  # A private one, whose name says nothing.
+    return super()._create_builder_config(builder_config, version)
 
   @property
   def prepared(self) -> bool:

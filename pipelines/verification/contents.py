@@ -14,15 +14,14 @@ from pipelines.manifest import BadExample, Manifest, array_sha256, file_sha256
 from pipelines.plan import MANIFESTS, ShardSpec
 from pipelines.publish import BAD_EXAMPLES_FILE, INFO_FILE, METADATA_FILE
 from pipelines.sources import read_source
+from pipelines.stored import MAX_DISTANCE, read_examples
 from pipelines.verification.checks import Check, differences
 from pipelines.verification.published import (
   FEATURES_FILE,
   LABELS_FILE,
   Published,
-  read_examples,
 )
 from pipelines.verification.refit import (
-  MAX_DISTANCE,
   is_exact,
   measures,
   refit_problems,
@@ -43,20 +42,33 @@ class Contents:
     source: Check,
     num_refits: int,
     sample_seed: int,
+    no_refits: str,
   ):
-    """Takes what to check, and how many examples to fit again, and which."""
+    """Takes what to check, and what to fit again.
+
+    Args:
+      dataset: to be checked.
+      source: check that is told of the source.
+      num_refits: examples to fit again.
+      sample_seed: that draws them.
+      no_refits: why none can be fitted, or empty.
+    """
     self._dataset = dataset
     self._plan = dataset.plan
     self._shards = Check('shards', 'files')
     self._examples = Check('examples', 'examples')
     self._source = source
     self._refit = Check('refit', 'examples')
-    self._refit.skipped = (
-      'no example of the sample can be read' if num_refits else 'by --quick'
-    )
+    if not num_refits:
+      no_refits = 'by --quick'
+    self._refit.skipped = no_refits or 'no example of the sample can be read'
     self._drawn = f', drawn with --sample_seed={sample_seed}'
     self._refit.note = self._drawn
-    self._sample = _draw_sample(self._plan.splits, num_refits, sample_seed)
+    self._sample = (
+      set()
+      if no_refits
+      else _draw_sample(self._plan.splits, num_refits, sample_seed)
+    )
     self.checks = [self._shards, self._examples, self._source, self._refit]
 
   def check(self) -> dict[str, list[Manifest]]:
@@ -165,7 +177,7 @@ class Contents:
     originals = self._originals(shard, bad)
     num_checked = 0
     try:
-      for example in read_examples(self._dataset, name):
+      for example in read_examples(self._plan, self._dataset.directory / name):
         if num_checked == len(indices):
           raise ValueError('there are more examples than recorded')
         index = indices[num_checked]

@@ -7,18 +7,17 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Iterator
 
 import tensorflow_datasets as tfds
-from array_record.python import array_record_module
 from google.protobuf import json_format
 
+from linac_tfds import config_names
 from linac_tfds.schema import STORAGE_DTYPES, ImageSchema, example_features
 from pipelines import json_file
 from pipelines.plan import DatasetPlan, SourceSpec
 from pipelines.prepare import FILE_FORMATS
+from pipelines.private_key import PrivateKey
 from pipelines.publish import METADATA_FILE
-from pipelines.tfrecord import read_records
 from transforms.config import LinacConfig
 
 FEATURES_FILE = 'features.json'
@@ -33,6 +32,7 @@ class Metadata:
 
   fingerprint: str
   config: dict
+  private_key: dict[str, str] | None
   source: dict[str, str]
   shard_stops: list[tuple[str, list[int]]]
   storage_dtype: str
@@ -125,9 +125,14 @@ def _sizes(stops: list[int]) -> list[int]:
 def _recorded_plan(
   metadata: Metadata, directory: pathlib.Path, images: ImageSchema
 ) -> DatasetPlan:
+  config, key = metadata.config, None
+  if metadata.private_key is not None:
+    config = config | {'seed': 0}
+    key = PrivateKey(**metadata.private_key, file=None)
+    config_names.check_private_name(key.name)
   largest = max(max(_sizes(stops)) for _, stops in metadata.shard_stops)
   plan = DatasetPlan(
-    config=LinacConfig(**metadata.config),
+    config=LinacConfig(**config),
     source=SourceSpec(
       **metadata.source, data_dir='', directory='', schema=images
     ),
@@ -139,6 +144,7 @@ def _recorded_plan(
     min_psnr=metadata.min_psnr,
     # As good as the limit that the build was given: it cuts no other shards.
     examples_per_shard=largest,
+    private_key=key,
   )
   recorded = [list(split_and_stops) for split_and_stops in metadata.shard_stops]
   if plan.identity['shard_stops'] == recorded:
@@ -165,37 +171,3 @@ def _load_types(text: str) -> dict:
     return json.loads(text, object_hook=drop_prose)
   except (ValueError, RecursionError) as error:
     raise ValueError(f'{FEATURES_FILE} is no JSON: {error}') from error
-
-
-def read_examples(dataset: Published, file_name: str) -> Iterator[dict]:
-  """Reads a shard, an example at a time, without TensorFlow.
-
-  Yields:
-    All features of the dataset; `id` (str), `image` (uint8 array), `label`
-    (int), `representation` (array), `psnr` and `final_loss` (float32).
-
-  Raises:
-    OSError: if it cannot be read.
-    ValueError: if it is damaged.
-  """
-  read = _READERS[dataset.plan.file_format]
-  for record in read(dataset.directory / file_name):
-    try:
-      example = dataset.features.deserialize_example_np(record)
-      example['id'] = example['id'].decode()
-      example['label'] = int(example['label'])
-    except Exception as error:  # Protocol buffers and Pillow have their own.
-      raise ValueError(f'a record cannot be parsed: {error}') from error
-    yield example
-
-
-def _read_array_records(path: pathlib.Path) -> Iterator[bytes]:
-  try:
-    reader = array_record_module.ArrayRecordReader(os.fspath(path))
-    for index in range(reader.num_records()):
-      yield reader.read([index])[0]
-  except RuntimeError as error:
-    raise ValueError(f'{path} is damaged: {error}') from error
-
-
-_READERS = {'tfrecord': read_records, 'array_record': _read_array_records}

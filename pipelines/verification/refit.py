@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from pipelines.manifest import BadExample, Manifest, array_sha256
 from pipelines.plan import DatasetPlan
 from pipelines.shards import fit_examples
+from pipelines.stored import MAX_DISTANCE, distance
 from pipelines.verification.checks import differences
 from pipelines.writer import device_kind, library_versions
-
-# Relative, between two correct float32 programs; up to 0.24 was measured.
-MAX_DISTANCE = 0.35
 
 
 def measures(example: dict) -> dict:
@@ -49,12 +45,7 @@ def refit_problems(plan: DatasetPlan, example: dict, exact: bool) -> list[str]:
     if problems and plan.config.precision == 'float32':
       problems.append('device and libraries are those recorded')
     return problems
-  stored, expected = (
-    e['representation'].astype(np.float64) for e in (example, fitted)
-  )
-  with np.errstate(invalid='ignore'):  # Infinities that are stored.
-    distance = np.linalg.norm(stored - expected)
-  limit = MAX_DISTANCE * np.linalg.norm(expected)
-  if distance <= limit:
+  found = distance(example['representation'], fitted['representation'])
+  if found <= MAX_DISTANCE:
     return []
-  return [f'distance is {distance:.3g}, expected at most {limit:.3g}']
+  return [f'its distance is {found:.3g}, expected at most {MAX_DISTANCE}']

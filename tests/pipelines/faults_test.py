@@ -146,9 +146,8 @@ def test_a_log_without_room_does_not_hang_a_failing_build(
   metadata = json.loads((target(undisturbed) / 'metadata.json').read_text())
   name = target(undisturbed).parent.name
   staging = sample_dir / 'cifar10_linac' / name
-  staging /= (
-    f'staging.{target(undisturbed).name}.{metadata["fingerprint"][:16]}'
-  )
+  version, fingerprint = target(undisturbed).name, metadata['fingerprint']
+  staging /= f'staging.{version}.{fingerprint[:16]}'
   # It is in the way of a shard.
   (staging / 'cifar10_linac-train.tfrecord-00009-of-00025').mkdir(parents=True)
   (staging / 'build.log').symlink_to('/dev/full')
