@@ -78,9 +78,19 @@ class Manifest:
     return dataclasses.replace(self, checksum=digest)
 
   @property
+  def made_by(self) -> str:
+    """The device and the library that fitted the shard."""
+    return made_by(self.device, self.versions)
+
+  @property
   def num_examples(self) -> int:
     """Examples in the file."""
     return self.stop - self.start - len(self.bad_examples)
+
+
+def made_by(device: str, versions: dict[str, str]) -> str:
+  """What float32 bits depend on, such as `cpu:avx2 under jaxlib 0.10.2`."""
+  return f'{device} under jaxlib {versions.get("jaxlib")}'
 
 
 def manifest_path(plan: DatasetPlan, shard: ShardSpec) -> pathlib.Path:

@@ -179,6 +179,12 @@ def _parser() -> argparse.ArgumentParser:
     'such examples out and list them (default: %(default)s)',
   )
   parser.add_argument(
+    '--strict_devices',
+    action='store_true',
+    help='refuse to mix float32 shards of several kinds of devices or versions '
+    'of jaxlib, whose bits may differ',
+  )
+  parser.add_argument(
     '--config_name',
     metavar='NAME',
     help='of a dataset under a private key, which --private_key_file or '

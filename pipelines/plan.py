@@ -103,6 +103,8 @@ class DatasetPlan:
       4,096 examples.
     min_psnr: dB that a fit must reach, or None.
     on_bad_example: `'stop'` or `'skip'`, if an example cannot be fitted.
+    strict_devices: whether float32 shards must all come from one kind of device
+      and one jaxlib.
     images_per_batch: images fitted by one call to the device.
     overwrite: whether to replace another dataset of the same name.
 
@@ -121,6 +123,7 @@ class DatasetPlan:
   examples_per_shard: int | None = None
   min_psnr: float | None = None
   on_bad_example: str = 'stop'
+  strict_devices: bool = False
   images_per_batch: int = 1
   overwrite: bool = False
   private_key: PrivateKey | None = None

@@ -41,6 +41,8 @@ class Settings:
     file_format: of the shards; None for the builder's.
     min_psnr: dB that a fit must reach, or its example is bad; None for any.
     on_bad_example: `'stop'` before publishing, or `'skip'` such examples.
+    strict_devices: whether to refuse float32 shards of several kinds of devices
+      or versions of jaxlib.
     images_per_batch: images fitted by one call to the device; None for 1 on a
       core, on a GPU for what its memory holds.
     direct_num_workers: local processes; None for one per GPU or core.
@@ -57,6 +59,7 @@ class Settings:
   file_format: str | None = None
   min_psnr: float | None = None
   on_bad_example: str = 'stop'
+  strict_devices: bool = False
   images_per_batch: int | None = None
   direct_num_workers: int | None = None
   overwrite: bool = False
@@ -131,6 +134,8 @@ def make_plan(builder: Cifar10Linac, settings: Settings) -> DatasetPlan:
     examples_per_shard=settings.examples_per_shard,
     min_psnr=None if settings.min_psnr is None else float(settings.min_psnr),
     on_bad_example=settings.on_bad_example,
+    # Float64 bits are the same on all.
+    strict_devices=settings.strict_devices and config.precision == 'float32',
     images_per_batch=settings.images_per_batch
     or _images_per_batch(config, (height, width, channels)),
     overwrite=settings.overwrite,

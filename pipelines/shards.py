@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 from collections.abc import Iterator
 
@@ -12,8 +11,8 @@ import numpy as np
 from pipelines.manifest import BadExample, Manifest, sound_manifest
 from pipelines.plan import DatasetPlan, ShardSpec, load_plan
 from pipelines.prefetch import prefetch
+from pipelines.resume import why_not_resume
 from pipelines.sources import read_source
-from pipelines.stored import MAX_DISTANCE, distance, read_examples
 from pipelines.writer import write_shard
 from transforms import LinacConfig, LinacFit, StartedFit, start_fit
 
@@ -27,6 +26,7 @@ class ShardRecord:
     sha256: of its file, or empty if it could not be made.
     reused: whether it was found finished.
     bad_examples: that were left out of it.
+    made_by: the device and library that fitted it.
     error: why it could not be made: its data, not its worker, are at fault.
   """
 
@@ -34,6 +34,7 @@ class ShardRecord:
   sha256: str = ''
   reused: bool = False
   bad_examples: tuple[BadExample, ...] = ()
+  made_by: str = ''
   error: str = ''
 
 
@@ -47,11 +48,9 @@ def finish_shards(shards: tuple[ShardSpec, ...]) -> Iterator[ShardRecord]:
     A record per shard, as soon as it is committed.
   """
   plan = load_plan(shards[0].dataset)
-  if plan.private_key:
-    config = plan.private_key.reveal(plan.config)
-    if reason := _wrong_key(plan, config):
-      yield from (ShardRecord(shard, error=reason) for shard in shards)
-      return
+  if reason := why_not_resume(plan):
+    yield from (ShardRecord(shard, error=reason) for shard in shards)
+    return
   sound = {shard: sound_manifest(plan, shard) for shard in shards}
   for is_sound, run in itertools.groupby(shards, lambda s: bool(sound[s])):
     if is_sound:
@@ -61,40 +60,16 @@ def finish_shards(shards: tuple[ShardSpec, ...]) -> Iterator[ShardRecord]:
       yield from _fit_and_write(plan, list(run))
 
 
-@functools.lru_cache(maxsize=1)
-def _wrong_key(plan: DatasetPlan, config: LinacConfig) -> str:
-  """Why the private key cannot go on with this build, or nothing.
-
-  Without a hash of the key, which would let guesses be checked, an example of a
-  finished shard has to be fitted again.
-
-  Args:
-    plan: of the build.
-    config: its transform, with the key.
-  """
-  shard = next((s for s in plan.shards() if sound_manifest(plan, s)), None)
-  if shard is None:
-    return ''
-  path = plan.staging / shard.file_name(plan.file_format)
-  for stored in read_examples(plan, path):
-    fit = start_fit(
-      stored['image'][None], config, plan.images_per_batch, plan.storage_dtype
-    ).result()
-    if distance(stored['representation'], fit.representation[0]) > MAX_DISTANCE:
-      return (
-        f'The private key is not the one that {plan.staging} was begun with: '
-        f'{stored["id"]!r} fits otherwise. Pass that key, or another '
-        '--config_name.'
-      )
-    break
-  return ''
-
-
 def _record(
   shard: ShardSpec, manifest: Manifest, reused: bool = False
 ) -> ShardRecord:
-  bad = tuple(manifest.bad_examples)
-  return ShardRecord(shard, manifest.sha256, reused, bad)
+  return ShardRecord(
+    shard,
+    manifest.sha256,
+    reused,
+    tuple(manifest.bad_examples),
+    manifest.made_by,
+  )
 
 
 def _fit_and_write(

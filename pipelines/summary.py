@@ -9,7 +9,8 @@ from linac_tfds import config_names
 from pipelines import json_file, private_key
 from pipelines.errors import BuildError, printable
 from pipelines.local import devices
-from pipelines.plan import DatasetPlan
+from pipelines.manifest import Manifest
+from pipelines.plan import MANIFESTS, DatasetPlan
 from pipelines.prepare import Settings
 from pipelines.progress import Progress
 from pipelines.publish import INFO_FILE, METADATA_FILE
@@ -145,6 +146,7 @@ def print_summary(plan: DatasetPlan, progress: Progress | None = None) -> None:
     f'  images   {plan.num_examples:,}: {speed}\n'
     f'  PSNR     {psnr} dB on average\n'
     f'  size     {_size(size)} in {plan.directory}\n'
+    f'{_mixture(plan)}'
     f'Load it:\n'
     f'  import linac_tfds  # Registers the dataset.\n'
     f'  import tensorflow_datasets as tfds\n'
@@ -152,6 +154,20 @@ def print_summary(plan: DatasetPlan, progress: Progress | None = None) -> None:
     f"'{plan.splits[0][0]}', data_dir='{plan.data_dir}')"
   )
   print(printable(text), flush=True)
+
+
+def _mixture(plan: DatasetPlan) -> str:
+  """A note on shards whose bits may differ by where they were made."""
+  manifests = plan.directory / MANIFESTS
+  makers = sorted(
+    {json_file.read(path, Manifest).made_by for path in manifests.iterdir()}
+  )
+  if plan.config.precision == 'float64' or len(makers) == 1:
+    return ''
+  return (
+    f'  mixture  shards come from {" and from ".join(makers)};\n'
+    '           float32 bits may differ (--strict_devices refuses that)\n'
+  )
 
 
 def _psnr(plan: DatasetPlan) -> list[tuple[str, float]]:

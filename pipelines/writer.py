@@ -138,9 +138,17 @@ def _pillow_image(image: np.ndarray) -> Image.Image:
 
 
 def device_kind() -> str:
-  """The device that fits here, as JAX names it."""
+  """The device that fits here.
+
+  As JAX names it; a CPU after its largest set of instructions, on which float32
+  bits depend.
+  """
   device = jax.devices()[0]
-  return f'{device.platform}:{device.device_kind}'
+  if device.platform != 'cpu':
+    return f'{device.platform}:{device.device_kind}'
+  instructions = np.show_config(mode='dicts')['SIMD Extensions']
+  largest = [*instructions['baseline'], *instructions.get('found', [])][-1]
+  return f'cpu:{largest.lower()}'
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from pipelines.errors import BuildError
 from pipelines.plan import DatasetPlan
 from pipelines.prepare import Settings
 from pipelines.shards import finish_shards
+from pipelines.writer import device_kind
 
 FEW = Settings(max_examples_per_split=20, examples_per_shard=10)
 
@@ -45,7 +46,7 @@ def test_metadata_tell_where_the_data_came_from(staged):
   }
   assert metadata['source'] == {'name': 'sample', 'version': '1.0.0'}
   assert set(metadata['library_versions']) >= {'jax', 'jaxlib', 'numpy'}
-  assert metadata['devices'] == ['cpu:cpu']
+  assert metadata['devices'] == [device_kind()]
   assert set(metadata['psnr']) == {'train', 'test'}
   dataset = tfds.load(
     f'cifar10_linac/{staged.plan.config_name}',

@@ -16,7 +16,7 @@ from pipelines.stored import read_examples
 from pipelines.tfrecord import read_records, write_records
 from pipelines.verification.published import open_published
 from pipelines.verify import main
-from pipelines.writer import write_shard
+from pipelines.writer import device_kind, write_shard
 
 KINDS = {
   'tfrecord': {},
@@ -185,7 +185,7 @@ HARMS = {
   'metadata_devices': (
     lambda d: edit(d / 'metadata.json', 'devices', value=['gpu:H200']),
     {'metadata'},
-    "devices is ['gpu:H200'], expected ['cpu:cpu']",
+    f"devices is ['gpu:H200'], expected ['{device_kind()}']",
   ),
   'layout': (
     lambda d: edit(d / 'metadata.json', 'shard_stops', 0, 1, value=[1, 8]),
@@ -273,7 +273,7 @@ def test_a_forgery_whose_manifest_holds_is_named(dataset, verify, forgery):
 @pytest.mark.parametrize(
   ('factor', 'device', 'failed'),
   [
-    (1.01, 'cpu:cpu', {'refit'}),
+    (1.01, device_kind(), {'refit'}),
     (1.01, 'gpu:H200', set()),
     (1.5, 'gpu:H200', {'refit'}),
     (np.nan, 'gpu:H200', {'refit'}),

@@ -1,0 +1,63 @@
+"""Whether this process may add to what others have finished of a build."""
+
+from __future__ import annotations
+
+import functools
+
+from pipelines.manifest import made_by, read_manifest, sound_manifest
+from pipelines.plan import DatasetPlan
+from pipelines.stored import MAX_DISTANCE, distance, read_examples
+from pipelines.writer import device_kind, library_versions
+from transforms import LinacConfig, start_fit
+
+
+def why_not_resume(plan: DatasetPlan) -> str:
+  """Why the build cannot be gone on with here, or nothing."""
+  if plan.strict_devices and (reason := _other_device(plan)):
+    return reason
+  if plan.private_key:
+    return _wrong_key(plan, plan.private_key.reveal(plan.config))
+  return ''
+
+
+@functools.lru_cache(maxsize=1)
+def _other_device(plan: DatasetPlan) -> str:
+  here = made_by(device_kind(), library_versions())
+  manifests = [read_manifest(plan, shard) for shard in plan.shards()]
+  others = {m.made_by for m in manifests if m} - {here}
+  if not others:
+    return ''
+  return (
+    f'{plan.staging} has shards of {", ".join(sorted(others))}; here is '
+    f'{here}, and strict_devices is set. Go on there, or delete the folder to '
+    'begin anew.'
+  )
+
+
+@functools.lru_cache(maxsize=1)
+def _wrong_key(plan: DatasetPlan, config: LinacConfig) -> str:
+  """Compares the private key, without a hash of it.
+
+  A hash would let guesses be checked; so an example of a finished shard has to
+  be fitted again.
+
+  Args:
+    plan: of the build.
+    config: its transform, with the key.
+  """
+  shard = next((s for s in plan.shards() if sound_manifest(plan, s)), None)
+  if shard is None:
+    return ''
+  path = plan.staging / shard.file_name(plan.file_format)
+  for stored in read_examples(plan, path):
+    fit = start_fit(
+      stored['image'][None], config, plan.images_per_batch, plan.storage_dtype
+    ).result()
+    if distance(stored['representation'], fit.representation[0]) > MAX_DISTANCE:
+      return (
+        f'The private key is not the one that {plan.staging} was begun with: '
+        f'{stored["id"]!r} fits otherwise. Pass that key, or another '
+        '--config_name.'
+      )
+    break
+  return ''
