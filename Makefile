@@ -26,9 +26,10 @@ lint: .venv/installed
 
 bench: .venv/installed  ## Runs all benchmarks; see benchmarks/RESULTS.md.
 	$(BIN)/python -m benchmarks.fit
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.variants
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.storage
-	$(BIN)/python -m benchmarks.scaling 1000 4000 16000
+	$(BIN)/python -m benchmarks.scaling 1000 16000 60000
 	$(BIN)/python -m benchmarks.memory
 
 clean:
