@@ -19,28 +19,29 @@ from benchmarks.fit import run_row
 EXAMPLES = 512
 
 
-def build() -> tuple[float, float]:
-  """Seconds of a build, and of them until its first shard was finished."""
+def build() -> tuple[float, list[float]]:
+  """Seconds of a build, and of them until each of its shards was finished."""
   with tempfile.TemporaryDirectory() as data_dir:
     prepare(EXAMPLES, data_dir)
-    start, first = time.time(), None
+    start, finished = time.time(), {}
     process = subprocess.Popen(build_command(data_dir), stdout=subprocess.PIPE)
     while process.poll() is None:
-      if first is None and list(
-        pathlib.Path(data_dir).glob('*/*/staging*/manifests/*.json')
-      ):
-        first = time.time()
+      for path in pathlib.Path(data_dir).glob('*/*/staging*/manifests/*.json'):
+        finished.setdefault(path.name, time.time() - start)
       time.sleep(0.05)
     if process.returncode:
       raise SystemExit(process.returncode)
-    return time.time() - start, first - start
+    return time.time() - start, sorted(finished.values())
 
 
 def main() -> None:
   cores = len(os.sched_getaffinity(0))
   row = ('linac', 'float32', 1, cores, True)
   before = run_row(*row)
-  seconds, first = build()
+  seconds, finished = build()
+  first = finished[0]
+  # One worker after the other runs out of shards.
+  tail = finished[-1] - finished[-cores]
   after = run_row(*row)
   alone = (before['images_per_s'] + after['images_per_s']) / 2
   gemm = (before['gemm_gflops'] + after['gemm_gflops']) / 2
@@ -57,7 +58,16 @@ def main() -> None:
     print(
       f'{name:26}{value:8.2f}{value / alone:15.0%}{value * flops / gemm:13.0%}'
     )
-  result = {'fit': alone, 'build': rate, 'steady': steady, 'first_shard': first}
+  print(f'first shard after {first:.1f} s, last worker alone for {tail:.1f} s')
+  result = {
+    'fit': alone,
+    'build': rate,
+    'steady': steady,
+    'first_shard': first,
+    'last_shard': finished[-1],
+    'tail': tail,
+    'seconds': seconds,
+  }
   print(json.dumps({'benchmark': 'pipeline', **result}))
 
 

@@ -16,8 +16,8 @@ from pipelines.progress import Progress
 from pipelines.publish import INFO_FILE, METADATA_FILE
 
 # What a core fits at, to tell minutes from days; low, as shared cores are.
-# benchmarks/RESULTS.md has 91e9 and 32e9 for a quiet one.
-_CORE_FLOPS = {'float32': 60e9, 'float64': 25e9}
+# benchmarks/RESULTS.md has 147e9 and 60e9 for a quiet one.
+_CORE_FLOPS = {'float32': 100e9, 'float64': 40e9}
 # The settings that a command must repeat to mean the same dataset.
 _REPEATED = (
   'splits',
