@@ -19,6 +19,9 @@ def main() -> None:
   from apache_beam.runners.worker import sdk_worker_main
 
   sdk_worker_main.main(sys.argv)
+  # All is done. Taken down in order, threads of C++ now and then abort, which
+  # would read as a worker's death and hide why a build failed.
+  os._exit(0)
 
 
 def take_device(index: int) -> None:
