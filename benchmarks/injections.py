@@ -93,17 +93,21 @@ def disk_full(victim: Victim) -> bool:
 
 
 def read_only(victim: Victim) -> bool:
-  """The folder is mounted anew, without permission to write."""
+  """The folder is mounted over itself, without permission to write."""
+  twin = victim.data_dir.with_name('read_only')
+  twin.mkdir(exist_ok=True)
+  _run('mount', '--bind', victim.data_dir, twin)
+  _run('mount', '-o', 'remount,ro,bind', twin)
 
   def attack(build):
     _some_moment(victim, build)
-    _run('mount', '--bind', victim.data_dir, victim.data_dir)
-    _run('mount', '-o', 'remount,ro,bind', victim.data_dir)
+    _run('mount', '--bind', twin, victim.data_dir)
 
   try:
     status, error = victim.run(attack)
   finally:
     _run('umount', '--lazy', victim.data_dir)
+    _run('umount', '--lazy', twin)
   _check_reason(victim, status, error, 'Read-only', 'gives no permission')
   return status != 0
 
