@@ -64,12 +64,13 @@ def _keep_log(lines: IO[bytes], log_file: IO[bytes], reasons: list) -> None:
 
   If they wrote into the file themselves, a full disk would hang them.
   """
-  for line in lines:
-    with contextlib.suppress(OSError):
-      log_file.write(line)
-    text = line.decode(errors='replace').rstrip()
-    if text.startswith(REASON):
-      reasons.append(text.removeprefix(REASON))
+  with lines:
+    for line in lines:
+      with contextlib.suppress(OSError):
+        log_file.write(line)
+      text = line.decode(errors='replace').rstrip()
+      if text.startswith(REASON):
+        reasons.append(text.removeprefix(REASON))
 
 
 def _start(plan: DatasetPlan, num_workers: int) -> subprocess.Popen:
