@@ -129,7 +129,7 @@ def main(rehearse: bool) -> None:
           try:
             rows.append(fit_row(kind, config, per_batch, peaks))
           except Exception as error:  # One program that fails hides no other.
-            reason = str(error).splitlines()[0]
+            reason = repr(error)[:300]
             rows.append({'fit': kind, 'precision': precision, 'error': reason})
           print(rows[-1], flush=True)
   config = LinacConfig(precision='float64', **fields)

@@ -169,7 +169,7 @@ def _damage_staged(victim: Victim, pattern: str) -> bool:
 
 
 def published_file_gone(victim: Victim) -> bool:
-  """A published file is gone or cut: mended, or refused with what to do."""
+  """A published file is gone or damaged: mended, or refused with what to do."""
   files = [path for path in victim.target.rglob('*') if path.is_file()]
   # There are few but shards and manifests.
   metadata = [path for path in files if path.name.count('-') == 0]
@@ -177,7 +177,8 @@ def published_file_gone(victim: Victim) -> bool:
   if path.suffix == '.json' or random.random() < 0.5:
     path.unlink()
   else:
-    _damage(path, 'cut')
+    # Bits of shards are compared, labels only when they are verified.
+    _damage(path, *['cut', 'flip'][: 1 + path.name.startswith('cifar10')])
   status, error = victim.run()
   _check_reason(victim, status, error, 'Delete that', '--overwrite')
   if status:
@@ -240,6 +241,6 @@ DAMAGES = {
 }
 # Faults in the files of a dataset that is done.
 LOSSES = {
-  'published file gone or cut': (12, published_file_gone),
+  'published file gone or damaged': (12, published_file_gone),
   'half of the published files gone': (8, half_published),
 }

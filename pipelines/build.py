@@ -71,9 +71,9 @@ def _build(plan: DatasetPlan, settings: Settings, runner, beam_options) -> None:
   runner = runner or _option(beam_options, 'StandardOptions', 'runner')
   num_workers = _num_workers(settings, beam_options)
   summary.announce(plan, settings, num_workers)
-  plan.save()
   if plan.private_key:
     private_key.save_id(plan.staging.parent, plan.private_key)
+  plan.save()
   if not plan.overwrite:
     publish.restage(plan)
   failure = plan.staging / FAILURE_FILE

@@ -8,6 +8,7 @@ with its driver and workers, so that nobody else starts before all are gone.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import fcntl
 import json
@@ -19,7 +20,8 @@ from collections.abc import Iterator
 
 import psutil
 
-from pipelines.errors import BuildError
+from pipelines import json_file
+from pipelines.errors import BuildError, printable
 
 # Environment variable that tells a build's processes the locked folder.
 FOLDER = 'LINAC_LOCKED_FOLDER'
@@ -27,6 +29,13 @@ FOLDER = 'LINAC_LOCKED_FOLDER'
 _HOLDER_FILE = 'building.json'
 # Seconds that the processes of a dead build get to notice and end.
 _PATIENCE = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class _Holder:
+  pid: int
+  host: str
+  since: str
 
 
 @contextlib.contextmanager
@@ -66,9 +75,9 @@ def _lock(folder: pathlib.Path) -> int:
   while (handle := _try_to_lock(folder)) is None:
     if holder := _holder(folder):
       raise BuildError(
-        f'Another build is at work in {folder}: process {holder["pid"]} on '
-        f'{holder["host"]}, since {holder["since"]}. Wait for it, or stop it '
-        f'with `kill {holder["pid"]}`; what it finished is kept.'
+        f'Another build is at work in {folder}: process {holder.pid} on '
+        f'{printable(holder.host)}, since {printable(holder.since)}. Wait for '
+        f'it, or stop it with `kill {holder.pid}`; what it finished is kept.'
       )
     if time.monotonic() > end:
       raise BuildError(
@@ -100,21 +109,18 @@ def _try_to_lock(folder: pathlib.Path) -> int | None:
 def _sign(folder: pathlib.Path) -> None:
   """Writes whose build this is, for those who are refused."""
   now = datetime.datetime.now().astimezone()
-  holder = {
-    'pid': os.getpid(),
-    'host': platform.node(),
-    'since': now.isoformat(' ', 'seconds'),
-  }
-  (folder / _HOLDER_FILE).write_text(json.dumps(holder))
+  holder = _Holder(os.getpid(), platform.node(), now.isoformat(' ', 'seconds'))
+  text = json.dumps(dataclasses.asdict(holder))
+  (folder / _HOLDER_FILE).write_text(text)
 
 
-def _holder(folder: pathlib.Path) -> dict | None:
+def _holder(folder: pathlib.Path) -> _Holder | None:
   """Whose build it is; None if it is not known, or its process is gone."""
   try:
-    holder = json.loads((folder / _HOLDER_FILE).read_text())
-    if holder['host'] == platform.node():
-      process = psutil.Process(holder['pid'])
+    holder = json_file.read(folder / _HOLDER_FILE, _Holder)
+    if holder.host == platform.node():
+      process = psutil.Process(holder.pid)
       return holder if process.status() != psutil.STATUS_ZOMBIE else None
-  except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+  except (OSError, ValueError, psutil.NoSuchProcess):
     return None
   return holder

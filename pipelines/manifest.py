@@ -141,6 +141,7 @@ def _describes(manifest: Manifest, plan: DatasetPlan, shard: ShardSpec) -> bool:
     'fingerprint': shard.fingerprint,
     'file_name': shard.file_name(plan.file_format),
   }
+  bad = [example.index for example in manifest.bad_examples]
   per_example = (
     manifest.ids,
     manifest.psnr,
@@ -150,7 +151,8 @@ def _describes(manifest: Manifest, plan: DatasetPlan, shard: ShardSpec) -> bool:
   return (
     expected.items() <= vars(manifest).items()
     and all(len(values) == manifest.num_examples for values in per_example)
-    and all(shard.start <= e.index < shard.stop for e in manifest.bad_examples)
+    and all(shard.start <= index < shard.stop for index in bad)
+    and len(set(bad)) == len(bad)
     and min(manifest.file_bytes, manifest.example_bytes) >= 0
     and manifest == manifest.signed()
   )

@@ -28,7 +28,7 @@ FAILURE_FILE = 'failure.txt'
 # Shards are numbered with five digits.
 MAX_SHARDS = 99_999
 # What TFDS finds in the names of files, which splits become part of.
-_SPLIT = re.compile(r'[\w\-]{1,100}', re.ASCII)
+SPLIT_NAME = re.compile(r'[\w\-]{1,100}', re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +130,7 @@ class DatasetPlan:
 
   def __post_init__(self):
     for split, size in self.splits:
-      if not _SPLIT.fullmatch(split):
+      if not SPLIT_NAME.fullmatch(split):
         raise ValueError(
           f'The source has a split {split!r:.120}, which is no part of a file '
           'name: letters, digits, _ and - are, up to 100 of them. Choose '

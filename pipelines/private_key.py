@@ -48,7 +48,7 @@ class PrivateKey:
       where = self.file
       try:
         text = epath.Path(self.file).read_text()
-      except (OSError, ValueError) as error:
+      except Exception as error:  # Clients of remote files have their own.
         reason = getattr(error, 'strerror', None) or type(error).__name__
         raise ValueError(
           f'private_key_file={self.file!r} cannot be read: {reason}.'

@@ -16,7 +16,12 @@ from etils import epath
 from linac_tfds import Cifar10Linac, LinacBuilderConfig, schema
 from pipelines import json_file
 from pipelines.errors import BuildError
-from pipelines.manifest import Manifest, manifest_path, read_manifest
+from pipelines.manifest import (
+  Manifest,
+  file_sha256,
+  manifest_path,
+  read_manifest,
+)
 from pipelines.plan import DATASET, MANIFESTS, DatasetPlan, ShardSpec, load_plan
 
 # A dataset is visible to TFDS when this file is there.
@@ -79,7 +84,7 @@ def published_fingerprint(plan: DatasetPlan) -> str | None:
 
 
 def is_published(plan: DatasetPlan) -> bool:
-  """Whether the plan's dataset is there, no file missing or cut."""
+  """Whether the plan's dataset is there, no file missing or damaged."""
   there = {path.name for path in _entries(plan.directory)}
   return (
     published_fingerprint(plan) == plan.fingerprint
@@ -94,7 +99,7 @@ def _is_whole(plan: DatasetPlan, shard: ShardSpec) -> bool:
     manifest = json_file.read(
       plan.directory / MANIFESTS / f'{name}.json', Manifest
     )
-    return (plan.directory / name).stat().st_size == manifest.file_bytes
+    return file_sha256(plan.directory / name) == manifest.sha256
   except (OSError, ValueError):
     return False
 

@@ -13,7 +13,7 @@ from pipelines.manifest import Manifest
 from pipelines.plan import MANIFESTS, DatasetPlan
 from pipelines.prepare import Settings
 from pipelines.progress import Progress
-from pipelines.publish import INFO_FILE, METADATA_FILE
+from pipelines.publish import BAD_EXAMPLES_FILE, INFO_FILE, METADATA_FILE
 
 # What a core fits at, to tell minutes from days; low, as shared cores are.
 # benchmarks/RESULTS.md has 147e9 and 60e9 for a quiet one.
@@ -25,6 +25,7 @@ _REPEATED = (
   'examples_per_shard',
   'storage_dtype',
   'min_psnr',
+  'on_bad_example',
 )
 
 
@@ -88,6 +89,7 @@ def _command(plan: DatasetPlan, settings: Settings) -> list[str]:
       options[field.name] = ','.join(value) if field.name == 'splits' else value
   command = ['python', '-m', 'pipelines.build']
   command += [f'--{name}={value}' for name, value in options.items()]
+  command += ['--strict_devices'] * settings.strict_devices
   return command + ['--overwrite'] * settings.overwrite
 
 
@@ -133,6 +135,8 @@ def print_summary(plan: DatasetPlan, progress: Progress | None = None) -> None:
   """
   size = sum(f.stat().st_size for f in plan.directory.glob('*') if f.is_file())
   psnr = ', '.join(f'{split} {mean:.2f}' for split, mean in _psnr(plan))
+  manifests = _manifests(plan)
+  bad = sum(len(manifest.bad_examples) for manifest in manifests)
   if progress is None:
     speed = 'all there already; nothing was fitted'
   else:
@@ -143,10 +147,11 @@ def print_summary(plan: DatasetPlan, progress: Progress | None = None) -> None:
   load = 'tfds.load' if plan.file_format == 'tfrecord' else 'tfds.data_source'
   text = (
     f'\ncifar10_linac/{plan.config_name} {plan.version}\n'
-    f'  images   {plan.num_examples:,}: {speed}\n'
+    f'  images   {plan.num_examples - bad:,}: {speed}\n'
+    f'{_left_out(plan, bad)}'
     f'  PSNR     {psnr} dB on average\n'
     f'  size     {_size(size)} in {plan.directory}\n'
-    f'{_mixture(plan)}'
+    f'{_mixture(plan, manifests)}'
     f'Load it:\n'
     f'  import linac_tfds  # Registers the dataset.\n'
     f'  import tensorflow_datasets as tfds\n'
@@ -156,12 +161,21 @@ def print_summary(plan: DatasetPlan, progress: Progress | None = None) -> None:
   print(printable(text), flush=True)
 
 
-def _mixture(plan: DatasetPlan) -> str:
+def _manifests(plan: DatasetPlan) -> list[Manifest]:
+  folder = plan.directory / MANIFESTS
+  names = (shard.file_name(plan.file_format) for shard in plan.shards())
+  return [json_file.read(folder / f'{name}.json', Manifest) for name in names]
+
+
+def _left_out(plan: DatasetPlan, count: int) -> str:
+  if not count:
+    return ''
+  return f'  left out {count:,}, see {plan.directory / BAD_EXAMPLES_FILE}\n'
+
+
+def _mixture(plan: DatasetPlan, manifests: list[Manifest]) -> str:
   """A note on shards whose bits may differ by where they were made."""
-  manifests = plan.directory / MANIFESTS
-  makers = sorted(
-    {json_file.read(path, Manifest).made_by for path in manifests.iterdir()}
-  )
+  makers = sorted({manifest.made_by for manifest in manifests})
   if plan.config.precision == 'float64' or len(makers) == 1:
     return ''
   return (

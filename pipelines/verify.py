@@ -17,6 +17,7 @@ import secrets
 import sys
 
 from linac_tfds.sources import find_source, is_prepared
+from pipelines.errors import BuildError, printable
 from pipelines.options import Parser
 from pipelines.plan import MANIFESTS
 from pipelines.private_key import ENVIRONMENT
@@ -53,7 +54,8 @@ def verify(
       said to be.
   """
   for name in (INFO_FILE, MANIFESTS):
-    if not (directory / name).exists():
+    path = directory / name
+    if not (path.is_dir() if name == MANIFESTS else path.is_file()):
       raise ValueError(
         f'{directory} is no published LINAC dataset: it has no {name}. Pass '
         "a version's folder, such as DATA_DIR/cifar10_linac/seed_42/1.0.0."
@@ -108,7 +110,7 @@ def _with_source(
     return dataset
   try:
     source, _ = prepare_source(recorded.name, builder)
-  except ValueError as error:  # It has no labelled images.
+  except (ValueError, BuildError) as error:  # It has no labelled images.
     check.add(name, [str(error)])
     return dataset
   found, expected = (
@@ -175,8 +177,8 @@ def main(argv: list[str]) -> int:
       num_refits=0 if args.quick else args.examples,
       sample_seed=secrets.randbelow(2**32) if seed is None else seed,
     )
-  except ValueError as error:
-    print(f'error: {error}', file=sys.stderr)
+  except (OSError, ValueError, BuildError) as error:
+    print(f'error: {printable(str(error))}', file=sys.stderr)
     return 2
   except KeyboardInterrupt:
     print('\nStopped.', file=sys.stderr)

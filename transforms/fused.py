@@ -159,10 +159,11 @@ def _update_kernel(
 ) -> _Adam:
   """Adam's step for a layer's weights, whose gradient is `x.T @ delta`."""
   n, fan_in, fan_out = param.value.shape
-  if fan_in % _TILE or fan_out % _TILE:  # The first and the last layer: small.
+  batch = x.shape[1]
+  # Small layers, and blocks that Triton has not: no power of two.
+  if fan_in % _TILE or fan_out % _TILE or batch & (batch - 1):
     grad = jnp.einsum('nbk,nbm->nkm', x, delta, precision=_HIGHEST)
     return _adam(config, param, grad, factors)
-  batch = x.shape[1]
   tile = pl.BlockSpec((None, _TILE, _TILE), lambda i, k, m: (i, k, m))
   return _Adam(
     *pl.pallas_call(

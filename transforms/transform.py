@@ -185,7 +185,8 @@ def default_images_per_batch(
   device = jax.devices()[0]
   if device.platform == 'cpu':
     return 1
-  num_bytes = device.memory_stats()['bytes_limit']
+  # Not all allocators keep statistics.
+  num_bytes = (device.memory_stats() or {}).get('bytes_limit', 2**33)
   return images_in_memory(config, shape, num_bytes)
 
 

@@ -47,8 +47,9 @@ def gpus() -> tuple[Gpu, ...]:
       check=True,
       capture_output=True,
       text=True,
+      timeout=30,
     ).stdout
-  except (OSError, subprocess.CalledProcessError):
+  except (OSError, subprocess.SubprocessError):
     return ()
   return tuple(parse_gpus(table, os.environ.get('CUDA_VISIBLE_DEVICES')))
 

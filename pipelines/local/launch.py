@@ -41,7 +41,6 @@ def run(plan: DatasetPlan, num_workers: int, progress: Progress) -> None:
     finally:
       _end(driver)
       keeper.join(timeout=10)
-      driver.stdout.close()
   reason = reasons[-1] if reasons else 'its log says more'
   if driver.returncode == WORKER_DIED:
     raise BuildError(
@@ -66,7 +65,7 @@ def _keep_log(lines: IO[bytes], log_file: IO[bytes], reasons: list) -> None:
   """
   with lines:
     for line in lines:
-      with contextlib.suppress(OSError):
+      with contextlib.suppress(OSError, ValueError):  # Full, or closed.
         log_file.write(line)
       text = line.decode(errors='replace').rstrip()
       if text.startswith(REASON):
@@ -94,6 +93,8 @@ def _environment(plan: DatasetPlan) -> dict[str, str]:
     'OPENBLAS_NUM_THREADS': '1',
     # A GPU that fails ends the build instead of leaving it to a core.
     'JAX_PLATFORMS': 'cuda' if devices.gpus() else 'cpu',
+    # As nvidia-smi numbers them.
+    'CUDA_DEVICE_ORDER': 'PCI_BUS_ID',
     GPUS: ','.join(gpu.uuid for gpu in devices.gpus()),
   }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines.errors import printable
+
 _MAX_LINES = 20
 _MAX_DIFFERENCES = 4
 
@@ -41,7 +43,7 @@ class Check:
     text = '; '.join(problems[:_MAX_DIFFERENCES])
     text += f'; and {more} more' if more > 0 else ''
     if len(self.lines) < _MAX_LINES:
-      self.lines.append(_printable(f'{self.name}: {where}: {text}'))
+      self.lines.append(printable(f'{self.name}: {where}: {text}'))
 
   def __str__(self) -> str:
     if self.num_failed:
@@ -50,7 +52,7 @@ class Check:
     elif self.num_checked:
       result, text = 'ok', f'{self.num_checked} {self.unit}'
     else:
-      return f'  {self.name:9}skipped  {_printable(self.skipped)}'
+      return f'  {self.name:9}skipped  {printable(self.skipped)}'
     return f'  {self.name:9}{result:9}{text}{self.note}'
 
 
@@ -78,8 +80,3 @@ def print_checks(checks: list[Check]) -> None:
     print(*lines, sep='\n')
     if check.num_lines > len(lines):
       print(f'{check.name}: and {check.num_lines - len(lines)} more')
-
-
-def _printable(text: str) -> str:
-  """The text without what would steer a terminal."""
-  return ''.join(c if c.isprintable() else '?' for c in text)

@@ -151,6 +151,9 @@ class Contents:
     for key in ('ids', 'psnr', 'final_loss', 'representation_sha256'):
       found[f'number of {key}'] = len(getattr(manifest, key))
       expected[f'number of {key}'] = manifest.num_examples
+    bad = {example.index for example in manifest.bad_examples}
+    found['bad examples'] = len(bad & set(range(shard.start, shard.stop)))
+    expected['bad examples'] = len(manifest.bad_examples)
     found['checksum'] = manifest.checksum
     expected['checksum'] = manifest.signed().checksum
     found['libraries'] = sorted(manifest.versions)

@@ -122,6 +122,6 @@ def _bad_examples_problems(
   dataset: Published, manifests: dict[str, list[Manifest]]
 ) -> list[str]:
   path = dataset.directory / BAD_EXAMPLES_FILE
-  found = path.read_text(errors='replace') if path.exists() else ''
+  found = path.read_text(errors='replace') if path.is_file() else ''
   expected = bad_example_lines(manifests) if manifests else found
   return differences(found, expected, 'text')

@@ -14,7 +14,7 @@ from google.protobuf import json_format
 from linac_tfds import config_names
 from linac_tfds.schema import STORAGE_DTYPES, ImageSchema, example_features
 from pipelines import json_file
-from pipelines.plan import DatasetPlan, SourceSpec
+from pipelines.plan import SPLIT_NAME, DatasetPlan, SourceSpec
 from pipelines.prepare import FILE_FORMATS
 from pipelines.private_key import PrivateKey
 from pipelines.publish import METADATA_FILE
@@ -112,7 +112,7 @@ def _check_metadata(metadata: Metadata) -> None:
   if not names or len(set(names)) < len(names):
     raise ValueError(f'shard_stops name the splits {names!r:.60}')
   for split, stops in metadata.shard_stops:
-    if not re.fullmatch(r'\w+', split):
+    if not SPLIT_NAME.fullmatch(split):
       raise ValueError(f'shard_stops name the split {split!r:.60}')
     if not stops or min(_sizes(stops)) < 1:
       raise ValueError(f'shard_stops of {split} leave shards empty')

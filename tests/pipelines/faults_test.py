@@ -111,10 +111,13 @@ def test_a_published_dataset_with_holes_is_mended(undisturbed, published):
   shards = sorted(target(published).glob('cifar10_linac-*'))
   shards[3].unlink()
   os.truncate(shards[5], 5000)
+  data = bytearray(shards[9].read_bytes())
+  data[len(data) // 2] ^= 1
+  shards[9].write_bytes(data)
   (target(published) / 'manifests' / f'{shards[7].name}.json').unlink()
   output = finish(published)
-  assert ' 12 fitted' in output
-  assert ' 108 found finished' in output
+  assert ' 16 fitted' in output
+  assert ' 104 found finished' in output
   assert files(published) == files(undisturbed)
 
 

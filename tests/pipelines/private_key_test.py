@@ -37,6 +37,9 @@ def spellings(key: int) -> list[bytes]:
     f'{key:X}'.encode(),
     struct.pack('<q', key),
     struct.pack('>q', key),
+    # As draws hold it: two words.
+    struct.pack('<II', key >> 32, key & 0xFFFFFFFF),
+    *(struct.pack(f, key & 0xFFFFFFFF) for f in '<I >I'.split()),
   ]
 
 
@@ -86,15 +89,13 @@ def folder_contents(folder: pathlib.Path) -> bytes:
   )
 
 
-def plan_of(lab, key_file, name='mine', **settings):
+def plan_of(lab, key_file, name='mine', fields=()):
   builder = Cifar10Linac(
-    config=LinacBuilderConfig(private_name=name, **FIELDS),
+    config=LinacBuilderConfig(private_name=name, **FIELDS | dict(fields)),
     data_dir=lab.data_dir,
   )
-  settings = {'examples_per_shard': 10} | settings
-  return make_plan(
-    builder, Settings(private_key_file=str(key_file), **settings)
-  )
+  settings = Settings(private_key_file=str(key_file), examples_per_shard=10)
+  return make_plan(builder, settings)
 
 
 @pytest.mark.parametrize('by_file', [True, False])
@@ -147,14 +148,23 @@ def test_the_marker_would_be_found():
     assert reveals(b'x' + spelling + b'x')
 
 
-def test_another_key_cannot_go_on(lab, key_file):
-  plan = plan_of(lab, key_file)
-  lab_settings = {'examples_per_shard': 10}
+@pytest.mark.parametrize(
+  'fields',
+  [
+    {},
+    {'precision': 'float32'},
+    # A reconstruction is much the same under any key.
+    {'representation_layer': 2, 'num_epochs': 20},
+    {'representation_layer': 2, 'num_epochs': 20, 'precision': 'float32'},
+  ],
+)
+def test_another_key_cannot_go_on(lab, key_file, fields):
+  plan = plan_of(lab, key_file, fields=fields)
   plan.save()
   (plan.staging.parent / 'private_key_id').write_text(plan.private_key.id)
   list(finish_shards(tuple(plan.shards()[:2])))
   key_file.write_text('12345')
-  again = plan_of(lab, key_file, **lab_settings)
+  again = plan_of(lab, key_file, fields=fields)
   assert again.fingerprint == plan.fingerprint  # It does not depend on the key.
   lab.run(again)
   reason = (again.staging / FAILURE_FILE).read_text()
