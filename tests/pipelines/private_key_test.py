@@ -39,7 +39,7 @@ def spellings(key: int) -> list[bytes]:
     struct.pack('>q', key),
     # As draws hold it: two words.
     struct.pack('<II', key >> 32, key & 0xFFFFFFFF),
-    *(struct.pack(f, key & 0xFFFFFFFF) for f in '<I >I'.split()),
+    *(struct.pack(f, key & 0xFFFFFFFF) for f in ['<I', '>I']),
   ]
 
 
