@@ -9,7 +9,7 @@ from pipelines.prefetch import prefetch
 
 
 def test_items_come_in_order():
-  assert list(prefetch(iter(range(100)), ahead=3)) == list(range(100))
+  assert list(prefetch(iter(range(100)))) == list(range(100))
   assert list(prefetch(iter(()))) == []
 
 
@@ -33,7 +33,7 @@ def test_an_error_comes_after_the_items_before_it():
     yield from range(3)
     raise ValueError('no more')
 
-  ahead = prefetch(items(), ahead=5)
+  ahead = prefetch(items())
   assert list(itertools.islice(ahead, 3)) == [0, 1, 2]
   with pytest.raises(ValueError, match='no more'):
     next(ahead)
@@ -41,9 +41,9 @@ def test_an_error_comes_after_the_items_before_it():
 
 def test_whoever_stops_early_leaves_no_thread_and_few_items():
   items = itertools.count()
-  ahead = prefetch(items, ahead=2)
+  ahead = prefetch(items)
   assert next(ahead) == 0
   ahead.close()
-  assert next(items) <= 4
+  assert next(items) <= 3
   names = [thread.name for thread in threading.enumerate()]
   assert not [name for name in names if name.startswith('prefetch')]
