@@ -66,9 +66,9 @@ class Command:
       )
     except (OSError, json.JSONDecodeError, json_format.ParseError) as error:
       raise BuildError(
-        f'The metadata of cifar10_linac/{self.config} or of its source are '
-        f'damaged: {error}\nDelete that `dataset_info.json` and run the same '
-        'command again: whatever is sound is kept.'
+        f'The metadata of cifar10_linac/{self.config.name} or of its source '
+        f'are damaged: {error}\nDelete that `dataset_info.json` and run the '
+        'same command again: whatever is sound is kept.'
       ) from error
 
 
