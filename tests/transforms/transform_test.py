@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from transforms import LinacConfig, draw, encoding, fit, inr, linac
+from transforms import LinacConfig, draw, encoding, fit, inr, linac, start_fit
 
 SMALL = LinacConfig(
   seed=3,
@@ -301,3 +301,17 @@ def run_python(code: str, **environment: str) -> str:
     stdout=subprocess.PIPE,
     env=os.environ | environment,
   ).stdout
+
+
+@pytest.mark.parametrize(
+  ('config', 'on_device'), [(SMALL, np.float16), (EXACT, np.float64)]
+)
+def test_a_representation_is_rounded_once(images, config, on_device):
+  """XLA would round float64 twice, by way of float32; NumPy does not."""
+  size = len(images)
+  started = start_fit(images, config, size, 'float16')
+  assert started.arrays[0].dtype == on_device
+  expected = linac(images, config, size).representation
+  np.testing.assert_array_equal(
+    started.result().representation, expected.astype(np.float16)
+  )
