@@ -89,8 +89,17 @@ def is_published(plan: DatasetPlan) -> bool:
   return (
     published_fingerprint(plan) == plan.fingerprint
     and there.issuperset(_METADATA_FILES)
+    and _labels(plan) == list(plan.source.schema.class_names)
     and all(_is_whole(plan, shard) for shard in plan.shards())
   )
+
+
+def _labels(plan: DatasetPlan) -> list[str]:
+  path = plan.directory / 'label.labels.txt'
+  try:
+    return tfds.features.ClassLabel(names_file=path).names
+  except (OSError, ValueError):  # Names that occur twice, or no text.
+    return []
 
 
 def _is_whole(plan: DatasetPlan, shard: ShardSpec) -> bool:

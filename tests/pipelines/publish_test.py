@@ -187,3 +187,22 @@ def test_a_summary_of_damaged_metadata_says_so(staged, psnr):
     BuildError, match='metadata.json is damaged.*\n.*overwrite'
   ):
     summary.print_summary(staged.plan)
+
+
+@pytest.mark.parametrize('change', ['cut', 'flip', 'gone'])
+def test_damaged_labels_are_noticed_and_mended(lab, change):
+  """No shard is, and TFDS would read on under other names."""
+  plan = lab.plan()
+  lab.run(plan)
+  path = plan.directory / 'label.labels.txt'
+  text = path.read_text()
+  assert publish.is_published(plan)
+  path.unlink()
+  if change != 'gone':
+    path.write_text(text[:-9] if change == 'cut' else 'X' + text[1:])
+  assert not publish.is_published(plan)
+  plan.save()
+  publish.restage(plan)
+  lab.run(plan)
+  assert path.read_text() == text
+  assert publish.is_published(plan)
