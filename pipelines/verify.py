@@ -1,6 +1,6 @@
 """Verifies a published LINAC dataset: files, contents and a sample of fits.
 
-  python -m pipelines.verify ~/tensorflow_datasets/cifar10_linac/seed_42/1.0.0
+  python -m pipelines.verify ~/tensorflow_datasets/cifar10_linac/seed_42/1.0.1
 
 compares metadata, manifests and shards with each other and the images with
 their source, and fits some of them again; `--quick` leaves out the fits.
@@ -58,7 +58,7 @@ def verify(
     if not (path.is_dir() if name == MANIFESTS else path.is_file()):
       raise ValueError(
         f'{directory} is no published LINAC dataset: it has no {name}. Pass '
-        "a version's folder, such as DATA_DIR/cifar10_linac/seed_42/1.0.0."
+        "a version's folder, such as DATA_DIR/cifar10_linac/seed_42/1.0.1."
       )
   metadata, source = Check('metadata', 'files'), Check('source', 'examples')
   try:
@@ -129,7 +129,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     allow_abbrev=False,
   )
   parser.add_argument(
-    'dataset_dir', help='its folder, such as D/cifar10_linac/seed_42/1.0.0'
+    'dataset_dir', help='its folder, such as D/cifar10_linac/seed_42/1.0.1'
   )
   parser.add_argument(
     '--source_data_dir',
