@@ -40,9 +40,20 @@ setuptools.setup(
     'tqdm',
   ],
   extras_require={
-    'gcp': ['apache-beam[gcp]', 'gcsfs'],
+    'gcp': ['apache-beam[gcp]', 'gcsfs', 'universal_pathlib'],
     'gpu': ['jax[cuda12]'],
     'viz': ['jinja2', 'matplotlib'],
-    'tests': ['beartype', 'dill', 'hypothesis', 'pytest', 'ruff'],
+    'tests': [
+      'apache-beam[gcp]',
+      'beartype',
+      'cryptography',
+      'dill',
+      'gcp-storage-emulator',
+      'gcsfs',
+      'hypothesis',
+      'pytest',
+      'ruff',
+      'universal_pathlib',
+    ],
   },
 )

@@ -15,14 +15,12 @@ from __future__ import annotations
 
 import logging
 import os
-import pathlib
-import shutil
 import sys
 
 import tensorflow_datasets as tfds
 
 from linac_tfds import Cifar10Linac
-from pipelines import lock, options, private_key, publish, summary
+from pipelines import lock, options, private_key, publish, storage, summary
 from pipelines.errors import BuildError, printable, reason_of
 from pipelines.local import devices, launch
 from pipelines.plan import FAILURE_FILE, DatasetPlan
@@ -54,18 +52,18 @@ def build(
     ValueError: naming the value, if a setting does not fit.
   """
   try:
-    folder = pathlib.Path(builder.data_path.parent)
-    check_folder(os.fspath(folder))
+    folder = storage.path(builder.data_path.parent)
+    check_folder(folder)
     with lock.only_build_in(folder):
       plan = make_plan(builder, settings)
       _build(plan, settings, runner, beam_options)
-  except OSError as error:
+  except storage.errors() as error:
     raise BuildError(f'{error}. What is finished is kept.') from error
 
 
 def _build(plan: DatasetPlan, settings: Settings, runner, beam_options) -> None:
   if publish.is_published(plan) and not plan.overwrite:
-    shutil.rmtree(plan.staging, ignore_errors=True)
+    publish.remove_staging(plan)
     summary.print_summary(plan)
     return
   runner = runner or _option(beam_options, 'StandardOptions', 'runner')
@@ -79,7 +77,7 @@ def _build(plan: DatasetPlan, settings: Settings, runner, beam_options) -> None:
   failure = plan.staging / FAILURE_FILE
   # What a killed build left behind.
   for leftover in (failure, *plan.staging.rglob('*.tmp*')):
-    leftover.unlink(missing_ok=True)
+    storage.remove(leftover)
   progress = Progress(plan)
   try:
     if _is_local(runner):
@@ -87,7 +85,7 @@ def _build(plan: DatasetPlan, settings: Settings, runner, beam_options) -> None:
     else:
       _check_reference(plan)
       _run_on(runner, beam_options, plan)
-    progress.update()
+    progress.update(at_once=True)
   finally:
     progress.close()
   if failure.exists():
@@ -142,6 +140,8 @@ def _run_on(runner, beam_options, plan) -> None:
 
 def main(argv: list[str]) -> int:
   """Returns the exit status: 0, 1 for a failed build, 2 for bad arguments."""
+  # TFDS then uses the client that this project uses, not TensorFlow's.
+  os.environ.setdefault('EPATH_USE_TF', 'false')
   # Beam and TFDS have warnings of their own on being imported.
   logging.getLogger().setLevel(logging.ERROR)
   if not sys.stderr.isatty():

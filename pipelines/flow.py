@@ -7,13 +7,19 @@ from the device to a file within one worker.
 from __future__ import annotations
 
 import itertools
-import pathlib
 from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 
-from pipelines.manifest import read_manifest
-from pipelines.plan import FAILURE_FILE, DatasetPlan, ShardSpec, load_plan
+from pipelines import storage
+from pipelines.manifest import read_manifests
+from pipelines.plan import (
+  FAILURE_FILE,
+  PLAN_FILE,
+  DatasetPlan,
+  ShardSpec,
+  load_plan,
+)
 from pipelines.publish import publish
 from pipelines.shards import ShardRecord, finish_shards
 
@@ -40,8 +46,8 @@ def plan_tasks(staging: str) -> Iterator[Task]:
   """Cuts a dataset into tasks, those with work to do first."""
   plan = load_plan(staging)
   pending, done = [], []
-  for shard in plan.shards():
-    (done if read_manifest(plan, shard) else pending).append(shard)
+  for shard, manifest in read_manifests(plan).items():
+    (done if manifest else pending).append(shard)
   yield from _runs(plan, pending)
   yield from _runs(plan, done)
 
@@ -73,11 +79,12 @@ def finalise(staging: str, records: Iterable[ShardRecord]) -> None:
 
   A failure is no exception: it would hold up the pipeline's other datasets.
   """
-  if not pathlib.Path(staging).exists():
+  if not (storage.path(staging) / PLAN_FILE).exists():
     return  # Published by an earlier attempt at this step.
   records = sorted(records, key=lambda r: (r.shard.split, r.shard.index))
   if reasons := _why_not(load_plan(staging), records):
-    (pathlib.Path(staging) / FAILURE_FILE).write_text('\n'.join(reasons))
+    failure = storage.path(staging) / FAILURE_FILE
+    storage.write_text(failure, '\n'.join(reasons))
   else:
     publish(staging, {r.shard: r.sha256 for r in records})
 

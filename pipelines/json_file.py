@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
+import pathlib
 import types
 import typing
 
@@ -17,7 +17,7 @@ import typing
 MAX_BYTES = 2**24
 
 
-def read(path: os.PathLike, kind):
+def read(path: pathlib.Path, kind):
   """The value of type `kind` that a JSON file holds.
 
   Args:
@@ -28,7 +28,7 @@ def read(path: os.PathLike, kind):
     OSError: if the file cannot be read.
     ValueError: naming the file and what is wrong with its contents.
   """
-  with open(path, 'rb') as f:
+  with path.open('rb') as f:
     data = f.read(MAX_BYTES + 1)
   if len(data) > MAX_BYTES:
     raise ValueError(f'{path} has more than {MAX_BYTES:,} bytes.')

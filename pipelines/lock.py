@@ -1,41 +1,30 @@
 """One build of a config at a time, counting what is left of a dead one.
 
-The lock is an flock on the config's folder: it dies with its holders and needs
-no file. A build takes it exclusively, so that it starts alone, then shares it
-with its driver and workers, so that nobody else starts before all are gone.
+On disk the lock is an flock on the config's folder: it dies with its holders
+and needs no file. A build takes it exclusively, so that it starts alone, then
+shares it with its driver and workers, so that nobody else starts before all are
+gone. A bucket has no such locks; there it is a lease (`pipelines.lease`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import fcntl
 import json
 import os
 import pathlib
-import platform
 import time
 from collections.abc import Iterator
 
-import psutil
-
-from pipelines import json_file
+from pipelines import json_file, lease, storage
 from pipelines.errors import BuildError, printable
+from pipelines.holder import HOLDER_FILE, Holder
 
 # Environment variable that tells a build's processes the locked folder.
 FOLDER = 'LINAC_LOCKED_FOLDER'
-# Says whose build it is; means nothing while nobody holds the lock.
-_HOLDER_FILE = 'building.json'
 # Seconds that the processes of a dead build get to notice and end.
 _PATIENCE = 20
-
-
-@dataclasses.dataclass(frozen=True)
-class _Holder:
-  pid: int
-  host: str
-  since: str
 
 
 @contextlib.contextmanager
@@ -45,13 +34,18 @@ def only_build_in(folder: pathlib.Path) -> Iterator[None]:
   Raises:
     BuildError: naming the build that is at work there.
   """
+  if storage.is_remote(folder):
+    with lease.hold(folder):
+      yield
+    return
   handle = _lock(folder)
   try:
-    _sign(folder)
+    holder = dataclasses.asdict(Holder.of_this_process())
+    storage.write_text(folder / HOLDER_FILE, json.dumps(holder))
     yield
   finally:
     with contextlib.suppress(OSError):  # What was refused leaves no trace.
-      (folder / _HOLDER_FILE).unlink()
+      (folder / HOLDER_FILE).unlink()
       folder.rmdir()
       folder.parent.rmdir()
     os.close(handle)
@@ -65,6 +59,8 @@ def share() -> None:
   Raises:
     BlockingIOError: if it is gone and another one begins.
   """
+  if storage.is_remote(storage.path(os.environ[FOLDER])):
+    return
   handle = os.open(os.environ[FOLDER], os.O_RDONLY)
   fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
@@ -106,21 +102,10 @@ def _try_to_lock(folder: pathlib.Path) -> int | None:
   return None
 
 
-def _sign(folder: pathlib.Path) -> None:
-  """Writes whose build this is, for those who are refused."""
-  now = datetime.datetime.now().astimezone()
-  holder = _Holder(os.getpid(), platform.node(), now.isoformat(' ', 'seconds'))
-  text = json.dumps(dataclasses.asdict(holder))
-  (folder / _HOLDER_FILE).write_text(text)
-
-
-def _holder(folder: pathlib.Path) -> _Holder | None:
+def _holder(folder: pathlib.Path) -> Holder | None:
   """Whose build it is; None if it is not known, or its process is gone."""
   try:
-    holder = json_file.read(folder / _HOLDER_FILE, _Holder)
-    if holder.host == platform.node():
-      process = psutil.Process(holder.pid)
-      return holder if process.status() != psutil.STATUS_ZOMBIE else None
-  except (OSError, ValueError, psutil.NoSuchProcess):
+    holder = json_file.read(folder / HOLDER_FILE, Holder)
+  except (OSError, ValueError):
     return None
-  return holder
+  return None if holder.is_gone() else holder

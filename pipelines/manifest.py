@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
-import os
 import pathlib
 
 import numpy as np
 
-from pipelines import json_file
+from pipelines import json_file, storage
 from pipelines.plan import MANIFESTS, DatasetPlan, ShardSpec
 
 
@@ -113,14 +113,7 @@ def write_manifest(
       f'The manifest of {manifest.file_name} has {len(text):,} bytes; at most '
       f'{json_file.MAX_BYTES:,} are read. Pass a smaller --examples_per_shard.'
     )
-  path = manifest_path(plan, shard)
-  path.parent.mkdir(exist_ok=True)
-  part = path.with_suffix(f'.tmp{os.getpid()}')
-  with open(part, 'w') as f:
-    f.write(text)
-    f.flush()
-    os.fsync(f.fileno())
-  part.rename(path)
+  storage.write_text(manifest_path(plan, shard), text)
 
 
 def read_manifest(plan: DatasetPlan, shard: ShardSpec) -> Manifest | None:
@@ -130,6 +123,14 @@ def read_manifest(plan: DatasetPlan, shard: ShardSpec) -> Manifest | None:
   except (OSError, ValueError):
     return None
   return manifest if _describes(manifest, plan, shard) else None
+
+
+def read_manifests(plan: DatasetPlan) -> dict[ShardSpec, Manifest | None]:
+  """The manifests of all shards, as `read_manifest` gives them."""
+  shards = plan.shards()
+  read = functools.partial(read_manifest, plan)
+  found = storage.map_files(read, shards, storage.is_remote(plan.staging))
+  return dict(zip(shards, found, strict=True))
 
 
 def _describes(manifest: Manifest, plan: DatasetPlan, shard: ShardSpec) -> bool:
@@ -162,15 +163,11 @@ def sound_manifest(plan: DatasetPlan, shard: ShardSpec) -> Manifest | None:
   """The manifest, if the shard file is what it says, to the last bit."""
   manifest = read_manifest(plan, shard)
   path = plan.staging / shard.file_name(plan.file_format)
-  if manifest and path.is_file() and file_sha256(path) == manifest.sha256:
-    return manifest
-  return None
-
-
-def file_sha256(path: pathlib.Path) -> str:
-  """SHA-256 of a file, in hexadecimal."""
-  with open(path, 'rb') as f:
-    return hashlib.file_digest(f, 'sha256').hexdigest()
+  try:
+    sound = manifest and storage.file_sha256(path) == manifest.sha256
+  except FileNotFoundError:
+    sound = False
+  return manifest if sound else None
 
 
 def array_sha256(array: np.ndarray) -> str:

@@ -12,6 +12,7 @@ from google.protobuf import json_format
 
 from linac_tfds import Cifar10Linac, LinacBuilderConfig, config_names
 from linac_tfds.schema import STORAGE_DTYPES
+from pipelines import storage
 from pipelines.errors import BuildError
 from pipelines.local.devices import default_workers
 from pipelines.prepare import (
@@ -57,7 +58,7 @@ class Command:
         the dataset cannot be read.
     """
     if self.data_dir:
-      check_folder(os.path.expanduser(self.data_dir))
+      check_folder(storage.path(self.data_dir))
     try:
       return Cifar10Linac(
         config=self.config,

@@ -15,7 +15,7 @@ import re
 
 from linac_tfds import config_names
 from linac_tfds.schema import ImageSchema
-from pipelines import json_file
+from pipelines import json_file, storage
 from pipelines.errors import BuildError
 from pipelines.private_key import PrivateKey
 from transforms.config import LinacConfig
@@ -154,9 +154,8 @@ class DatasetPlan:
   @property
   def directory(self) -> pathlib.Path:
     """Where TFDS looks for the dataset."""
-    return (
-      pathlib.Path(self.data_dir) / DATASET / self.config_name / self.version
-    )
+    root = storage.path(self.data_dir)
+    return root / DATASET / self.config_name / self.version
 
   @property
   def staging(self) -> pathlib.Path:
@@ -232,11 +231,8 @@ class DatasetPlan:
 
   def save(self) -> None:
     """Writes the plan into its staging folder, for workers to load."""
-    self.staging.mkdir(parents=True, exist_ok=True)
-    path = self.staging / PLAN_FILE
-    part = path.with_suffix('.tmp')
-    part.write_text(json.dumps(dataclasses.asdict(self), indent=2))
-    part.rename(path)
+    text = json.dumps(dataclasses.asdict(self), indent=2)
+    storage.write_text(self.staging / PLAN_FILE, text)
 
 
 def load_plan(staging: str) -> DatasetPlan:
@@ -246,7 +242,7 @@ def load_plan(staging: str) -> DatasetPlan:
     BuildError: if there is none that belongs there.
   """
   try:
-    plan = json_file.read(pathlib.Path(staging) / PLAN_FILE, DatasetPlan)
+    plan = json_file.read(storage.path(staging) / PLAN_FILE, DatasetPlan)
     # The name holds the fingerprint: no other dataset's files are touched.
     if str(plan.staging) != staging:
       raise ValueError(f'its plan is for {plan.staging}.')

@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 from linac_tfds import Cifar10Linac
 from linac_tfds.schema import STORAGE_DTYPES, image_schema
 from linac_tfds.sources import find_source
+from pipelines import bucket, storage
 from pipelines.errors import BuildError
 from pipelines.local import devices
 from pipelines.manifest import manifest_path
@@ -104,8 +105,8 @@ def make_plan(builder: Cifar10Linac, settings: Settings) -> DatasetPlan:
       setting does not fit the source.
   """
   config = builder.builder_config.linac
-  check_folder(os.fspath(builder.data_path.parent))
-  data_dir = os.path.abspath(builder.data_path.parents[2])
+  check_folder(storage.path(builder.data_path.parent))
+  data_dir = str(storage.path(builder.data_path.parents[2]))
   file_format = settings.file_format or builder.info.file_format
   if isinstance(file_format, tfds.core.FileFormat):
     file_format = file_format.file_suffix
@@ -159,7 +160,7 @@ def _private_key(
 ) -> PrivateKey | None:
   if builder.builder_config.private:
     return find_private_key(
-      pathlib.Path(builder.data_path.parent),
+      storage.path(builder.data_path.parent),
       builder.builder_config.name,
       settings.private_key_file,
     )
@@ -187,30 +188,31 @@ def _choose_splits(
   return tuple((s, min(sizes[s], limit or sizes[s])) for s in chosen)
 
 
-def check_folder(data_dir: str) -> None:
-  """Raises BuildError unless `data_dir` is a local folder we may write."""
-  if '://' in data_dir:
-    raise BuildError(
-      f'{data_dir} is not a local folder; build into one and copy the dataset.'
-    )
+def check_folder(folder: pathlib.Path) -> None:
+  """Raises BuildError unless we may write in a folder, there or not yet."""
+  if storage.is_remote(folder):
+    bucket.check_access(folder, bucket.WRITE)
+    return
   try:
-    existing = _existing_parent(pathlib.Path(data_dir))
+    existing = _existing_parent(folder)
   except OSError as error:  # A name that is too long, a folder that is closed.
-    raise BuildError(f'{data_dir} cannot be written: {error}.') from error
+    raise BuildError(f'{folder} cannot be written: {error}.') from error
   if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
     reason = 'gives no permission' if existing.is_dir() else 'is no folder'
     raise BuildError(
-      f'{data_dir} cannot be written: {existing} {reason}. Pass another '
+      f'{folder} cannot be written: {existing} {reason}. Pass another '
       '--data_dir.'
     )
 
 
 def _check_space(plan: DatasetPlan) -> None:
+  if storage.is_remote(plan.staging):
+    return  # Buckets have no end.
   todo = [s for s in plan.shards() if not manifest_path(plan, s).exists()]
   needed = sum(s.size for s in todo) * (
     plan.representation_bytes + _EXAMPLE_OVERHEAD
   )
-  folder = _existing_parent(pathlib.Path(plan.data_dir))
+  folder = _existing_parent(plan.directory)
   free = shutil.disk_usage(folder).free
   if needed > free:
     raise BuildError(

@@ -13,8 +13,7 @@ import re
 import secrets
 import stat
 
-from etils import epath
-
+from pipelines import storage
 from transforms.config import LinacConfig
 
 ENVIRONMENT = 'LINAC_PRIVATE_KEY'
@@ -47,7 +46,7 @@ class PrivateKey:
     else:
       where = self.file
       try:
-        text = epath.Path(self.file).read_text()
+        text = storage.path(self.file).read_text()
       except Exception as error:  # Clients of remote files have their own.
         reason = getattr(error, 'strerror', None) or type(error).__name__
         raise ValueError(
@@ -83,8 +82,8 @@ def find_private_key(
   Raises:
     ValueError: if there is no valid key.
   """
-  if file is not None and '://' not in file:
-    file = os.path.abspath(os.path.expanduser(file))
+  if file is not None:
+    file = str(storage.path(file))
   if file is None and ENVIRONMENT not in os.environ:
     raise ValueError(
       f'config_name={name!r} needs a key: pass --private_key_file or set '
@@ -106,7 +105,7 @@ def find_private_key(
 
 def save_id(folder: pathlib.Path, key: PrivateKey) -> None:
   """Keeps the id, so that the next build of the config goes on."""
-  (folder / _ID_FILE).write_text(key.id)
+  storage.write_text(folder / _ID_FILE, key.id)
 
 
 def warnings(key: PrivateKey, config: LinacConfig) -> list[str]:
@@ -118,8 +117,9 @@ def warnings(key: PrivateKey, config: LinacConfig) -> list[str]:
       'representation tells in one forward pass whether a guess is right, so '
       'all 2**32 can be tried. Pass --key_derivation=full for 64 bits.'
     )
-  if key.file is not None and '://' not in key.file:
-    mode = stat.S_IMODE(os.stat(key.file).st_mode)
+  file = storage.path(key.file) if key.file else None
+  if file is not None and not storage.is_remote(file):
+    mode = stat.S_IMODE(file.stat().st_mode)
     if mode & 0o077:
       found.append(
         f'{key.file} can be read by others, its mode is {mode:o}. Run '

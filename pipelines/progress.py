@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
 import sys
 import time
 
 from tqdm import tqdm
 
+from pipelines import storage
 from pipelines.manifest import manifest_path
-from pipelines.plan import MANIFESTS, DatasetPlan
+from pipelines.plan import MANIFESTS, PLAN_FILE, DatasetPlan
 
 
 class Progress:
@@ -21,10 +20,14 @@ class Progress:
 
   def __init__(self, plan: DatasetPlan):
     self._sizes = {manifest_path(plan, s).name: s.size for s in plan.shards()}
+    self._plan = plan.staging / PLAN_FILE
     self._staged = plan.staging / MANIFESTS
-    self._staged.mkdir(parents=True, exist_ok=True)
+    # Seconds between looks; in a bucket they are requests.
+    self._interval = 5 if storage.is_remote(plan.staging) else 0
+    self._last_look = 0.0
     self._published = plan.directory / MANIFESTS
-    self._first = self._manifests()
+    self._last = {}
+    self._first = self._look()
     self.reused = self._images(self._first)
     self.fitted = 0
     self._start = time.monotonic()
@@ -38,9 +41,16 @@ class Progress:
       smoothing=0.05,
     )
 
-  def update(self) -> None:
-    """Counts the shards finished since the last look."""
-    now = self._manifests()
+  def update(self, *, at_once: bool = False) -> None:
+    """Counts the shards finished since the last look.
+
+    Args:
+      at_once: whether to look again however short ago the last look was.
+    """
+    if not at_once and time.monotonic() < self._last_look + self._interval:
+      return
+    self._last_look = time.monotonic()
+    self._last = now = self._look()
     # One that was there may belong to a damaged shard, and is written again.
     self.fitted = self._images(dict(now.items() - self._first.items()))
     self.reused = self._images(now) - self.fitted
@@ -51,19 +61,12 @@ class Progress:
     self.seconds = time.monotonic() - self._start
     self._bar.close()
 
-  def _manifests(self) -> dict[str, int]:
-    """When each manifest was written, in nanoseconds."""
-    try:
-      return self._times(self._staged)
-    except FileNotFoundError:  # Published: the staging folder is gone.
-      return self._times(self._published)
-
-  def _times(self, folder: pathlib.Path) -> dict[str, int]:
-    return {
-      path.name: path.stat().st_mtime_ns
-      for path in os.scandir(folder)
-      if path.name in self._sizes  # Others come and go.
-    }
+  def _look(self) -> dict[str, int]:
+    """A number for each manifest, another one when it is written again."""
+    # Once all is published, staging is gone, bit by bit, the plan last.
+    folder = self._staged if self._plan.exists() else self._published
+    found = self._last | storage.versions(folder)
+    return {name: found[name] for name in found.keys() & self._sizes.keys()}
 
   def _images(self, manifests: dict[str, int]) -> int:
     return sum(self._sizes[name] for name in manifests)

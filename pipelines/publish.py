@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import pathlib
 import re
-import shutil
 import statistics
+import tempfile
 
 import tensorflow_datasets as tfds
 from etils import epath
 
 from linac_tfds import Cifar10Linac, LinacBuilderConfig, schema
-from pipelines import json_file
+from pipelines import json_file, storage
 from pipelines.errors import BuildError
-from pipelines.manifest import (
-  Manifest,
-  file_sha256,
-  manifest_path,
-  read_manifest,
+from pipelines.manifest import Manifest, read_manifests
+from pipelines.plan import (
+  DATASET,
+  MANIFESTS,
+  PLAN_FILE,
+  DatasetPlan,
+  ShardSpec,
+  load_plan,
 )
-from pipelines.plan import DATASET, MANIFESTS, DatasetPlan, ShardSpec, load_plan
 
 # A dataset is visible to TFDS when this file is there.
 INFO_FILE = 'dataset_info.json'
@@ -51,21 +52,52 @@ def publish(staging: str, sha256: dict[ShardSpec, str]) -> None:
     BuildError: if a shard is missing or not sound, or another dataset is in the
       way.
   """
-  if not pathlib.Path(staging).exists():
+  if not (storage.path(staging) / PLAN_FILE).exists():
     return
   plan = load_plan(staging)
-  manifests = _all_manifests(plan, sha256)
-  check_target(plan)
-  _clear(plan.directory)
-  target_manifests = plan.directory / MANIFESTS
-  target_manifests.mkdir(parents=True)
-  for shard, manifest in manifests.items():
-    name = manifest.file_name
-    os.link(plan.staging / name, plan.directory / name)
-    path = manifest_path(plan, shard)
-    os.link(path, target_manifests / path.name)
-  _publish_info(plan, manifests)
-  shutil.rmtree(plan.staging)
+  if not _was_published(plan, sha256):
+    manifests = _all_manifests(plan, sha256)
+    check_target(plan)
+    _clear(plan.directory)
+    _link(plan, _parts(plan), plan.staging, plan.directory)
+    _publish_info(plan, manifests)
+  remove_staging(plan)
+
+
+def _parts(plan: DatasetPlan) -> list[str]:
+  """The files of all shards, relative to their folder."""
+  names = [shard.file_name(plan.file_format) for shard in plan.shards()]
+  return names + [f'{MANIFESTS}/{name}.json' for name in names]
+
+
+def _link(
+  plan: DatasetPlan,
+  parts: list[str],
+  source: pathlib.Path,
+  target: pathlib.Path,
+) -> None:
+  (target / MANIFESTS).mkdir(parents=True, exist_ok=True)
+  storage.map_files(
+    lambda part: storage.link(source / part, target / part),
+    parts,
+    storage.is_remote(plan.staging),
+  )
+
+
+def _was_published(plan: DatasetPlan, sha256: dict[ShardSpec, str]) -> bool:
+  """Whether an earlier attempt only failed to remove staging."""
+  if not is_published(plan):
+    return False
+  found = _published_manifests(plan)
+  return all(found[s] and found[s].sha256 == sha256.get(s) for s in found)
+
+
+def remove_staging(plan: DatasetPlan) -> None:
+  """Removes staging, the plan last: while it is there, so may be the rest."""
+  for path in storage.entries(plan.staging):
+    if path.name != PLAN_FILE:
+      storage.remove(path)
+  storage.remove(plan.staging)
 
 
 def published_fingerprint(plan: DatasetPlan) -> str | None:
@@ -85,32 +117,51 @@ def published_fingerprint(plan: DatasetPlan) -> str | None:
 
 def is_published(plan: DatasetPlan) -> bool:
   """Whether the plan's dataset is there, no file missing or damaged."""
-  there = {path.name for path in _entries(plan.directory)}
+  there = {path.name for path in storage.entries(plan.directory)}
   return (
     published_fingerprint(plan) == plan.fingerprint
     and there.issuperset(_METADATA_FILES)
     and _labels(plan) == list(plan.source.schema.class_names)
-    and all(_is_whole(plan, shard) for shard in plan.shards())
+    and _is_whole(plan)
   )
 
 
 def _labels(plan: DatasetPlan) -> list[str]:
   path = plan.directory / 'label.labels.txt'
   try:
-    return tfds.features.ClassLabel(names_file=path).names
+    return tfds.features.ClassLabel(names_file=str(path)).names
   except (OSError, ValueError):  # Names that occur twice, or no text.
     return []
 
 
-def _is_whole(plan: DatasetPlan, shard: ShardSpec) -> bool:
-  name = shard.file_name(plan.file_format)
-  try:
-    manifest = json_file.read(
-      plan.directory / MANIFESTS / f'{name}.json', Manifest
-    )
-    return file_sha256(plan.directory / name) == manifest.sha256
-  except (OSError, ValueError):
-    return False
+def _published_manifests(
+  plan: DatasetPlan,
+) -> dict[ShardSpec, Manifest | None]:
+  def read(shard: ShardSpec) -> Manifest | None:
+    name = f'{shard.file_name(plan.file_format)}.json'
+    try:
+      return json_file.read(plan.directory / MANIFESTS / name, Manifest)
+    except (OSError, ValueError):
+      return None
+
+  shards = plan.shards()
+  found = storage.map_files(read, shards, storage.is_remote(plan.directory))
+  return dict(zip(shards, found, strict=True))
+
+
+def _is_whole(plan: DatasetPlan) -> bool:
+  """Whether all shards are what their manifests say."""
+
+  def check(item: tuple[ShardSpec, Manifest | None]) -> bool:
+    shard, manifest = item
+    path = plan.directory / shard.file_name(plan.file_format)
+    try:
+      return bool(manifest) and storage.file_sha256(path) == manifest.sha256
+    except OSError:
+      return False
+
+  found = _published_manifests(plan).items()
+  return all(storage.map_files(check, found, storage.is_remote(plan.directory)))
 
 
 def restage(plan: DatasetPlan) -> None:
@@ -118,13 +169,17 @@ def restage(plan: DatasetPlan) -> None:
 
   There it is checked like all that is staged, and what is sound is kept.
   """
-  (plan.staging / MANIFESTS).mkdir(exist_ok=True)
-  for shard in plan.shards():
-    name = shard.file_name(plan.file_format)
-    for part in (name, f'{MANIFESTS}/{name}.json'):
-      published, staged = plan.directory / part, plan.staging / part
-      if published.exists() and not staged.exists():
-        os.link(published, staged)
+  published, staged = _files(plan.directory), _files(plan.staging)
+  parts = [p for p in _parts(plan) if p in published and p not in staged]
+  _link(plan, parts, plan.directory, plan.staging)
+
+
+def _files(folder: pathlib.Path) -> set[str]:
+  """The files of a folder and of its manifests, relative to it."""
+  manifests = {p.name for p in storage.entries(folder / MANIFESTS)}
+  return {p.name for p in storage.entries(folder)} | {
+    f'{MANIFESTS}/{name}' for name in manifests
+  }
 
 
 def check_target(plan: DatasetPlan) -> None:
@@ -142,11 +197,12 @@ def check_target(plan: DatasetPlan) -> None:
       'in splits, limits, storage, shards or the version of the source).\nPass '
       '--overwrite to replace it, or another --data_dir.'
     )
-  foreign = [path.name for path in _entries(target) if not _is_ours(path)]
+  found = storage.entries(target)
+  foreign = [path.name for path in found if not _is_ours(path)]
   if foreign:
     raise BuildError(
       f'{target} holds files that are not of this dataset: '
-      f'{", ".join(sorted(foreign)[:5])}. Move them away, or pass another '
+      f'{", ".join(foreign[:5])}. Move them away, or pass another '
       '--data_dir.'
     )
 
@@ -154,23 +210,19 @@ def check_target(plan: DatasetPlan) -> None:
 def _all_manifests(
   plan: DatasetPlan, sha256: dict[ShardSpec, str]
 ) -> dict[ShardSpec, Manifest]:
-  manifests = {shard: read_manifest(plan, shard) for shard in plan.shards()}
+  manifests = read_manifests(plan)
+  sizes = storage.sizes(plan.staging)
   for shard, manifest in manifests.items():
     path = plan.staging / shard.file_name(plan.file_format)
     if (
       not manifest
       or manifest.sha256 != sha256.get(shard)
-      or not path.exists()
-      or path.stat().st_size != manifest.file_bytes
+      or sizes.get(path.name) != manifest.file_bytes
     ):
       raise BuildError(
         f'The shard {path} is not finished; run the same command again.'
       )
   return manifests
-
-
-def _entries(folder: pathlib.Path) -> list[pathlib.Path]:
-  return list(folder.iterdir()) if folder.exists() else []
 
 
 def _is_ours(path: pathlib.Path) -> bool:
@@ -181,8 +233,8 @@ def _is_ours(path: pathlib.Path) -> bool:
 def _clear(target: pathlib.Path) -> None:
   """Removes an old or half-published dataset, its visibility first."""
   (target / INFO_FILE).unlink(missing_ok=True)
-  for path in filter(_is_ours, _entries(target)):
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
+  for path in filter(_is_ours, storage.entries(target)):
+    storage.remove(path)
 
 
 def _publish_info(
@@ -208,17 +260,23 @@ def _publish_info(
     )
   )
   info.metadata.update(dataset_metadata(plan, by_split))
-  written = plan.staging / 'info'
-  written.mkdir(exist_ok=True)
-  info.write_to_directory(written)
+  with tempfile.TemporaryDirectory() as folder:
+    written = epath.Path(folder)
+    info.write_to_directory(written)
+    # Which config is meant where none is named.
+    tfds.core.dataset_builder._save_default_config_name(
+      written, default_config_name=builder.get_default_builder_config().name
+    )
+    for path in written.glob('.config/*'):
+      target = plan.directory.parents[1] / '.config' / path.name
+      storage.write_text(target, path.read_text())
+    texts = {path.name: path.read_text() for path in written.glob('*.*')}
   if lines := bad_example_lines(by_split):
-    (written / BAD_EXAMPLES_FILE).write_text(lines)
-  tfds.core.dataset_builder._save_default_config_name(
-    epath.Path(plan.directory.parents[1]),
-    default_config_name=builder.get_default_builder_config().name,
-  )
-  for path in sorted(written.iterdir(), key=lambda p: p.name == INFO_FILE):
-    os.link(path, plan.directory / path.name)
+    texts[BAD_EXAMPLES_FILE] = lines
+  staged = plan.staging / 'info'
+  for name in sorted(texts, key=INFO_FILE.__eq__):
+    storage.write_text(staged / name, texts[name])
+    storage.link(staged / name, plan.directory / name)
 
 
 def bad_example_lines(by_split: dict[str, list[Manifest]]) -> str:
@@ -249,7 +307,7 @@ def split_info(
     shard_lengths=[m.num_examples for m in manifests],
     num_bytes=sum(m.example_bytes for m in manifests),
     filename_template=tfds.core.naming.ShardedFileTemplate(
-      data_dir=plan.directory,
+      data_dir=str(plan.directory),
       dataset_name=DATASET,
       split=split,
       filetype_suffix=plan.file_format,

@@ -9,7 +9,7 @@ import numpy as np
 from pipelines.manifest import (
   Manifest,
   made_by,
-  read_manifest,
+  read_manifests,
   sound_manifest,
 )
 from pipelines.plan import DatasetPlan
@@ -30,7 +30,7 @@ def why_not_resume(plan: DatasetPlan) -> str:
 @functools.lru_cache(maxsize=1)
 def _other_device(plan: DatasetPlan) -> str:
   here = made_by(device_kind(), library_versions())
-  manifests = [read_manifest(plan, shard) for shard in plan.shards()]
+  manifests = read_manifests(plan).values()
   others = {m.made_by for m in manifests if m} - {here}
   if not others:
     return ''

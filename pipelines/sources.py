@@ -11,10 +11,11 @@ import requests
 import tensorflow_datasets as tfds
 
 from linac_tfds import schema, sources
+from pipelines import storage
 from pipelines.errors import BuildError
 from pipelines.manifest import BadExample
 from pipelines.plan import DatasetPlan, SourceSpec
-from pipelines.tfrecord import read_records
+from pipelines.records import read_records
 
 
 def prepare_source(
@@ -107,12 +108,11 @@ def _read_records(
       raise ValueError(
         f'{directory} has data outside itself, in {file.filename}.'
       )
-  if builder.info.file_format is tfds.core.FileFormat.ARRAY_RECORD:
-    raw = tfds.decode.DeserializeMethod.RAW_BYTES
-    yield from builder.as_data_source(part, deserialize_method=raw)
-    return
+  file_format = builder.info.file_format.file_suffix
   for file in files:
-    yield from read_records(file.filename, file.skip, file.take)
+    # Most sources have one file, which every task reads a slice of.
+    with storage.kept_copy(storage.path(file.filename)) as path:
+      yield from read_records(path, file_format, file.skip, file.take)
 
 
 def _parse(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 from collections.abc import Iterator
 
 import numpy as np
-from array_record.python import array_record_module
 
 from linac_tfds.schema import example_features
+from pipelines import storage
 from pipelines.plan import DatasetPlan
-from pipelines.tfrecord import read_records
+from pipelines.records import read_records
 
 # Relative, between two correct float32 programs; up to 0.24 was measured.
 MAX_DISTANCE = 0.35
@@ -31,26 +30,15 @@ def read_examples(plan: DatasetPlan, path: pathlib.Path) -> Iterator[dict]:
   features = example_features(
     plan.source.schema, plan.config, plan.storage_dtype
   )
-  for record in _READERS[plan.file_format](path):
-    try:
-      example = features.deserialize_example_np(record)
-      example['id'] = example['id'].decode()
-      example['label'] = int(example['label'])
-    except Exception as error:  # Protocol buffers and Pillow have their own.
-      raise ValueError(f'a record cannot be parsed: {error}') from error
-    yield example
-
-
-def _read_array_records(path: pathlib.Path) -> Iterator[bytes]:
-  try:
-    reader = array_record_module.ArrayRecordReader(os.fspath(path))
-    for index in range(reader.num_records()):
-      yield reader.read([index])[0]
-  except RuntimeError as error:
-    raise ValueError(f'{path} is damaged: {error}') from error
-
-
-_READERS = {'tfrecord': read_records, 'array_record': _read_array_records}
+  with storage.local_copy(path) as local:
+    for record in read_records(local, plan.file_format):
+      try:
+        example = features.deserialize_example_np(record)
+        example['id'] = example['id'].decode()
+        example['label'] = int(example['label'])
+      except Exception as error:  # Protocol buffers and Pillow have their own.
+        raise ValueError(f'a record cannot be parsed: {error}') from error
+      yield example
 
 
 def distance(stored: np.ndarray, fitted: np.ndarray) -> float:

@@ -6,7 +6,7 @@ import dataclasses
 import shlex
 
 from linac_tfds import config_names
-from pipelines import json_file, private_key
+from pipelines import json_file, private_key, storage
 from pipelines.errors import BuildError, printable
 from pipelines.local import devices
 from pipelines.manifest import Manifest
@@ -133,7 +133,7 @@ def print_summary(plan: DatasetPlan, progress: Progress | None = None) -> None:
   Raises:
     BuildError: if the dataset's metadata are damaged.
   """
-  size = sum(f.stat().st_size for f in plan.directory.glob('*') if f.is_file())
+  size = sum(storage.sizes(plan.directory).values())
   psnr = ', '.join(f'{split} {mean:.2f}' for split, mean in _psnr(plan))
   manifests = _manifests(plan)
   bad = sum(len(manifest.bad_examples) for manifest in manifests)
@@ -163,8 +163,13 @@ def print_summary(plan: DatasetPlan, progress: Progress | None = None) -> None:
 
 def _manifests(plan: DatasetPlan) -> list[Manifest]:
   folder = plan.directory / MANIFESTS
-  names = (shard.file_name(plan.file_format) for shard in plan.shards())
-  return [json_file.read(folder / f'{name}.json', Manifest) for name in names]
+  return storage.map_files(
+    lambda s: json_file.read(
+      folder / f'{s.file_name(plan.file_format)}.json', Manifest
+    ),
+    plan.shards(),
+    storage.is_remote(folder),
+  )
 
 
 def _left_out(plan: DatasetPlan, count: int) -> str:

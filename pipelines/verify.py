@@ -17,6 +17,7 @@ import secrets
 import sys
 
 from linac_tfds.sources import find_source, is_prepared
+from pipelines import bucket, storage
 from pipelines.errors import BuildError, printable
 from pipelines.options import Parser
 from pipelines.plan import MANIFESTS
@@ -165,13 +166,16 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 def main(argv: list[str]) -> int:
   """Returns the exit status: 0 if sound, 1 if not, 2 for bad arguments."""
+  os.environ.setdefault('EPATH_USE_TF', 'false')  # As in pipelines.build.
   logging.getLogger().setLevel(logging.ERROR)  # TFDS warns on being imported.
   try:
     args = _parse(argv)
     seed = args.sample_seed
-    directory = os.path.abspath(os.path.expanduser(args.dataset_dir))
+    directory = storage.path(args.dataset_dir)
+    if storage.is_remote(directory):
+      bucket.check_access(directory, bucket.READ)
     checks = verify(
-      pathlib.Path(directory),
+      directory,
       args.source_data_dir,
       args.private_key_file,
       num_refits=0 if args.quick else args.examples,

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import os
-import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import jax
 import numpy as np
 import tensorflow_datasets as tfds
-from array_record.python import array_record_module
 from PIL import Image
 
 from linac_tfds import schema
+from pipelines import storage
 from pipelines.manifest import (
   BadExample,
   Manifest,
   array_sha256,
-  file_sha256,
   write_manifest,
 )
 from pipelines.plan import DatasetPlan, ShardSpec
-from pipelines.tfrecord import write_records
+from pipelines.records import write_records
 
 
 def write_shard(
@@ -45,38 +42,32 @@ def write_shard(
   """
   records = _Records(plan, examples)
   path = plan.staging / shard.file_name(plan.file_format)
-  part = path.with_name(f'{path.name}.tmp{os.getpid()}')
-  try:
-    _WRITERS[plan.file_format](part, records)
+  with storage.writing(path) as part:
+    write_records(part, plan.file_format, records)
     count = len(records.ids) + len(records.bad_examples)
     if count != shard.size:
       raise ValueError(
         f'{plan.source.directory} ended after {count} of the '
         f'{shard.size} examples from {shard.start} of its split {shard.split}.'
       )
-    _sync(part)
-  except BaseException:
-    part.unlink(missing_ok=True)
-    raise
-  manifest = Manifest(
-    split=shard.split,
-    index=shard.index,
-    start=shard.start,
-    stop=shard.stop,
-    fingerprint=shard.fingerprint,
-    file_name=path.name,
-    file_bytes=part.stat().st_size,
-    example_bytes=records.num_bytes,
-    sha256=file_sha256(part),
-    ids=records.ids,
-    bad_examples=records.bad_examples,
-    psnr=records.psnr,
-    final_loss=records.final_loss,
-    representation_sha256=records.representation_sha256,
-    device=device_kind(),
-    versions=library_versions(),
-  )
-  part.rename(path)
+    manifest = Manifest(
+      split=shard.split,
+      index=shard.index,
+      start=shard.start,
+      stop=shard.stop,
+      fingerprint=shard.fingerprint,
+      file_name=path.name,
+      file_bytes=part.stat().st_size,
+      example_bytes=records.num_bytes,
+      sha256=storage.file_sha256(part),
+      ids=records.ids,
+      bad_examples=records.bad_examples,
+      psnr=records.psnr,
+      final_loss=records.final_loss,
+      representation_sha256=records.representation_sha256,
+      device=device_kind(),
+      versions=library_versions(),
+    )
   write_manifest(plan, shard, manifest)
   return manifest
 
@@ -122,17 +113,6 @@ class _Records:
     return proto.SerializeToString(deterministic=True)
 
 
-def _write_array_record(path: pathlib.Path, records: Iterable[bytes]) -> None:
-  # One record per group, as TFDS writes them: read at random, one by one.
-  writer = array_record_module.ArrayRecordWriter(str(path), 'group_size:1')
-  for record in records:
-    writer.write(record)
-  writer.close()
-
-
-_WRITERS = {'tfrecord': write_records, 'array_record': _write_array_record}
-
-
 def _pillow_image(image: np.ndarray) -> Image.Image:
   return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
@@ -156,9 +136,3 @@ def library_versions() -> dict[str, str]:
   """Versions of the libraries that decide a representation's bits."""
   names = ('jax', 'jaxlib', 'numpy', 'scipy', 'flax', 'optax')
   return {name: importlib.metadata.version(name) for name in names}
-
-
-def _sync(path: pathlib.Path) -> None:
-  """Makes sure that a file's contents are on disk."""
-  with open(path, 'rb') as f:
-    os.fsync(f.fileno())

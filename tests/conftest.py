@@ -11,6 +11,7 @@ import pytest
 from jaxtyping import install_import_hook
 
 import linac_tfds
+from tests.gcs.bucket import bucket, gcs_server  # noqa: F401
 
 # Public functions of these packages check their annotated shapes and dtypes.
 _CHECKED = ['keys', 'encoding', 'draws', 'inr', 'fitting', 'transform']

@@ -42,7 +42,7 @@ def main(argv: list[str]) -> None:
       build_datasets(root, stagings)
   except Exception as error:
     traceback.print_exc()
-    print(f'{parent.REASON}{reason_of(error)}', file=sys.stderr)
+    parent.tell(reason_of(error))
     sys.exit(1)
 
 
@@ -52,7 +52,7 @@ def _end_when_a_worker_died(args: threading.ExceptHookArgs) -> None:
   Beam's thread that waits for a worker process raises when it fails.
   """
   if args.thread and args.thread.name == 'run_worker':
-    print(f'{parent.REASON}{args.exc_value}', file=sys.stderr, flush=True)
+    parent.tell(args.exc_value)
     # The other workers follow this process.
     os._exit(WORKER_DIED)
   threading.__excepthook__(args)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from typing import IO
 
-from pipelines import lock
+from pipelines import lock, storage
 from pipelines.errors import BuildError
 from pipelines.local import devices
 from pipelines.local.parent import GPUS, REASON, WORKER_DIED
@@ -27,7 +29,7 @@ def run(plan: DatasetPlan, num_workers: int, progress: Progress) -> None:
   Raises:
     BuildError: if a worker died or the pipeline failed.
   """
-  log, reasons = plan.staging / LOG_FILE, []
+  log, reasons = _log(plan), []
   with open(log, 'wb', buffering=0) as log_file:
     driver = _start(plan, num_workers)
     keeper = threading.Thread(
@@ -56,6 +58,13 @@ def run(plan: DatasetPlan, num_workers: int, progress: Progress) -> None:
       f'The build failed: {reason}\nFinished shards are kept: run the '
       f'same command again to go on. The log is {log}.'
     )
+
+
+def _log(plan: DatasetPlan) -> pathlib.Path:
+  if storage.is_remote(plan.staging):
+    name = f'linac-{plan.fingerprint[:16]}-{LOG_FILE}'
+    return pathlib.Path(tempfile.gettempdir()) / name
+  return plan.staging / LOG_FILE
 
 
 def _keep_log(lines: IO[bytes], log_file: IO[bytes], reasons: list) -> None:
@@ -87,6 +96,8 @@ def _start(plan: DatasetPlan, num_workers: int) -> subprocess.Popen:
 def _environment(plan: DatasetPlan) -> dict[str, str]:
   return {
     lock.FOLDER: str(plan.staging.parent),
+    # TFDS then uses the client that this project uses, not TensorFlow's.
+    'EPATH_USE_TF': 'false',
     'PYTHONPATH': os.pathsep.join(sys.path),
     # Workers are one per core: a library's own threads would only compete.
     'OMP_NUM_THREADS': '1',

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import threading
 import time
 
@@ -15,6 +16,15 @@ GPUS = 'LINAC_GPUS'
 REASON = 'REASON: '
 # Exit status of a driver that lost a worker.
 WORKER_DIED = 70
+
+
+def tell(reason: object) -> None:
+  """Says why this driver fails, on a line of its own.
+
+  Other threads and processes write into the same pipe: this is one write, and
+  begins after what they may have left unfinished.
+  """
+  os.write(sys.stderr.fileno(), f'\n{REASON}{reason}\n'.encode())
 
 
 def end_with(pid: int) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import pathlib
 import random
 from collections.abc import Iterator
 
 from tqdm import tqdm
 
-from pipelines import json_file
-from pipelines.manifest import BadExample, Manifest, array_sha256, file_sha256
+from pipelines import json_file, storage
+from pipelines.manifest import BadExample, Manifest, array_sha256
 from pipelines.plan import MANIFESTS, ShardSpec
 from pipelines.publish import BAD_EXAMPLES_FILE, INFO_FILE, METADATA_FILE
 from pipelines.sources import read_source
+from pipelines.storage import file_sha256
 from pipelines.stored import MAX_DISTANCE, read_examples
 from pipelines.verification.checks import Check, differences
 from pipelines.verification.published import (
@@ -113,7 +115,7 @@ class Contents:
       (self._dataset.directory, names | others),
       (self._dataset.directory / MANIFESTS, {f'{n}.json' for n in names}),
     ):
-      for path in sorted(folder.iterdir()):
+      for path in storage.entries(folder):
         if path.name not in expected:
           self._shards.add(path.name, ['no file of this dataset; remove it'])
 
@@ -130,8 +132,13 @@ class Contents:
       self._examples.add(name, ['its manifest is not valid'], shard.size)
       return None
     self._shards.add(f'{MANIFESTS}/{name}.json', [])
-    self._shards.add(name, self._file_problems(name, manifest))
-    self._check_examples(shard, manifest)
+    try:
+      with storage.local_copy(self._dataset.directory / name) as path:
+        self._shards.add(name, _file_problems(path, manifest))
+        self._check_examples(shard, manifest, path)
+    except FileNotFoundError:  # In a bucket.
+      self._shards.add(name, ['it is not there'])
+      self._examples.add(name, ['its file is not there'], shard.size)
     return manifest
 
   def _check_manifest(self, shard: ShardSpec) -> Manifest:
@@ -162,17 +169,9 @@ class Contents:
       raise ValueError('; '.join(problems))
     return manifest
 
-  def _file_problems(self, name: str, manifest: Manifest) -> list[str]:
-    path = self._dataset.directory / name
-    try:
-      found = {'bytes': path.stat().st_size, 'sha256': file_sha256(path)}
-    except OSError as error:
-      return [_reason(error)]
-    return differences(
-      found, {'bytes': manifest.file_bytes, 'sha256': manifest.sha256}
-    )
-
-  def _check_examples(self, shard: ShardSpec, manifest: Manifest) -> None:
+  def _check_examples(
+    self, shard: ShardSpec, manifest: Manifest, path: pathlib.Path
+  ) -> None:
     name = self._file_name(shard)
     bad = {example.index for example in manifest.bad_examples}
     indices = [i for i in range(shard.start, shard.stop) if i not in bad]
@@ -180,7 +179,7 @@ class Contents:
     originals = self._originals(shard, bad)
     num_checked = 0
     try:
-      for example in read_examples(self._plan, self._dataset.directory / name):
+      for example in read_examples(self._plan, path):
         if num_checked == len(indices):
           raise ValueError('there are more examples than recorded')
         index = indices[num_checked]
@@ -217,6 +216,16 @@ class Contents:
     self._refit.add(where, refit_problems(self._plan, example, exact))
     if not exact:
       self._refit.note = f'{self._drawn}, within {MAX_DISTANCE} of fits here'
+
+
+def _file_problems(path: pathlib.Path, manifest: Manifest) -> list[str]:
+  try:
+    found = {'bytes': path.stat().st_size, 'sha256': file_sha256(path)}
+  except OSError as error:
+    return [_reason(error)]
+  return differences(
+    found, {'bytes': manifest.file_bytes, 'sha256': manifest.sha256}
+  )
 
 
 def _reason(error: Exception) -> str:

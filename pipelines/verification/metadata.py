@@ -77,7 +77,7 @@ def _info_problems(
 ) -> list[str]:
   plan = dataset.plan
   try:
-    info = tfds.builder_from_directory(dataset.directory).info
+    info = tfds.builder_from_directory(str(dataset.directory)).info
     found = {
       'name': info.name,
       'configName': info.config_name,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import pathlib
 import re
 
@@ -87,7 +86,7 @@ def _load_schema(directory: pathlib.Path) -> ImageSchema:
   try:
     image = features['featuresDict']['features']['image']['image']
     height, width, channels = map(int, image['shape']['dimensions'])
-    labels = tfds.features.ClassLabel(names_file=directory / LABELS_FILE)
+    labels = tfds.features.ClassLabel(names_file=str(directory / LABELS_FILE))
   except (LookupError, TypeError, ValueError) as error:
     raise ValueError(
       f'{FEATURES_FILE} and {LABELS_FILE} describe no labelled image: {error!r}'
@@ -137,7 +136,7 @@ def _recorded_plan(
       **metadata.source, data_dir='', directory='', schema=images
     ),
     splits=tuple((split, stops[-1]) for split, stops in metadata.shard_stops),
-    data_dir=os.fspath(directory.parent.parent.parent),
+    data_dir=str(directory.parent.parent.parent),
     version=metadata.version,
     storage_dtype=metadata.storage_dtype,
     file_format=metadata.file_format,

@@ -119,7 +119,7 @@ def test_an_error_in_a_worker_is_told_in_a_line(sample_dir):
     (['--source=nosuch'], 2, "source='nosuch' is no dataset"),
     (['--batch_size=48'], 2, 'batch_size=48 does not divide'),
     (['--splits=dev'], 2, 'it has train, test'),
-    (['--data_dir=gs://bucket/x'], 1, 'not a local folder'),
+    (['--data_dir=s3://bucket/x'], 2, 'neither a local path nor one of gs://'),
     (['--source_data_dir=/usr'], 2, '/usr does not hold sample prepared'),
   ],
 )

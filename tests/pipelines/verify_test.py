@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from pipelines.manifest import file_sha256
 from pipelines.prepare import Settings
+from pipelines.storage import file_sha256
 from pipelines.stored import read_examples
 from pipelines.tfrecord import read_records, write_records
 from pipelines.verification.published import open_published

@@ -1,0 +1,259 @@
+"""Files in a local folder or in a bucket of Google Cloud Storage (`gs://`).
+
+Paths are `pathlib.Path` or, for a bucket, `UPath` objects, which share their
+methods for reading and listing. What differs is here. Files are whole or not
+there at all: renamed into place, or uploaded, once they are written.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import functools
+import hashlib
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO
+
+# Requests to a bucket at a time; a request takes 20 to 100 ms.
+_THREADS = 16
+# What an object is uploaded with: its hash, and when. Both stay with its
+# contents: copies have them, and what replaces them has none.
+_SHA256, _WRITTEN = 'sha256', 'written_ns'
+
+
+def path(text: str | os.PathLike) -> pathlib.Path:
+  """The path that a user wrote, absolute.
+
+  Raises:
+    ValueError: if it is in a place that is not supported.
+  """
+  text = os.fspath(text)
+  if '://' not in text:
+    return pathlib.Path(os.path.abspath(os.path.expanduser(text)))
+  if not text.startswith('gs://'):
+    raise ValueError(f'{text} is neither a local path nor one of gs://.')
+  # Imported here, because they take half a second.
+  try:
+    import gcsfs  # noqa: F401
+    from upath import UPath
+  except ImportError as error:
+    raise ValueError(
+      f"{text} needs gcsfs: pip install 'linac-tfds[gcp]'."
+    ) from error
+
+  # Other processes add files; each upload is compared with its MD5.
+  return UPath(text, use_listings_cache=False, consistency='md5')
+
+
+def is_remote(path: pathlib.Path) -> bool:
+  """Whether a path is in a bucket."""
+  return not isinstance(path, pathlib.Path)
+
+
+def errors() -> tuple[type[Exception], ...]:
+  """What reading and writing files raises, to be caught."""
+  found = [OSError]
+  if 'gcsfs' in sys.modules:
+    import aiohttp
+    import gcsfs.retry
+    import google.auth.exceptions
+
+    found += [
+      aiohttp.ClientError,
+      gcsfs.retry.HttpError,
+      gcsfs.retry.ChecksumError,
+      gcsfs.retry.NonRetryableError,
+      google.auth.exceptions.GoogleAuthError,
+    ]
+  return tuple(found)
+
+
+@contextlib.contextmanager
+def writing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Gives a local file to write, which becomes `path` when the block ends.
+
+  Its folder is made if it is not there. If the block raises, nothing becomes of
+  the file.
+  """
+  if is_remote(path):
+    with _temporary_file() as f:
+      part = _path_of(f)
+      yield part
+      metadata = {_SHA256: file_sha256(part), _WRITTEN: str(time.time_ns())}
+      path.fs.put_file(str(part), str(path), metadata=metadata)
+    return
+  path.parent.mkdir(parents=True, exist_ok=True)
+  part = path.with_name(f'{path.name}.tmp{os.getpid()}')
+  try:
+    yield part
+    with open(part, 'rb') as f:
+      os.fsync(f.fileno())
+    part.rename(path)
+  except BaseException:
+    part.unlink(missing_ok=True)
+    raise
+
+
+@contextlib.contextmanager
+def local_copy(path: pathlib.Path) -> Iterator[pathlib.Path]:
+  """A local file with the contents of `path`: itself, if it is local."""
+  if is_remote(path):
+    yield (copy := _Download(path)).path
+    del copy  # Its file goes with it.
+  else:
+    yield path
+
+
+@contextlib.contextmanager
+def kept_copy(path: pathlib.Path) -> Iterator[pathlib.Path]:
+  """As `local_copy`, but downloads nothing if it is the same as last time."""
+  if is_remote(path):
+    yield (copy := _last_download(path)).path
+    del copy
+  else:
+    yield path
+
+
+class _Download:
+  """A local copy, which is gone with this object."""
+
+  def __init__(self, source: pathlib.Path):
+    # Raises if it is not there; the next line would say something else.
+    source.fs.info(str(source))
+    f = _temporary_file()
+    weakref.finalize(self, f.close)
+    self.path = _path_of(f)
+    source.fs.get_file(str(source), str(self.path))
+
+
+_last_download = functools.lru_cache(maxsize=1)(_Download)
+
+
+def _temporary_file() -> IO[bytes]:
+  """An open file; on Linux one that is gone with a process that is killed."""
+  if sys.platform == 'linux':
+    return tempfile.TemporaryFile()
+  return tempfile.NamedTemporaryFile()
+
+
+def _path_of(f: IO[bytes]) -> pathlib.Path:
+  if sys.platform == 'linux':
+    return pathlib.Path(f'/proc/self/fd/{f.fileno()}')
+  return pathlib.Path(f.name)
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+  """Writes a small file."""
+  with writing(path) as part:
+    part.write_text(text)
+
+
+def file_sha256(path: pathlib.Path) -> str:
+  """SHA-256 of a file, in hexadecimal.
+
+  Of an object that was uploaded from here, it is what it was found to be then,
+  and is not downloaded for.
+  """
+  if is_remote(path):
+    recorded = path.fs.info(str(path)).get('metadata', {}).get(_SHA256)
+    if recorded:
+      return recorded
+  with local_copy(path) as local, open(local, 'rb') as f:
+    return hashlib.file_digest(f, 'sha256').hexdigest()
+
+
+def link(source: pathlib.Path, target: pathlib.Path) -> None:
+  """Gives a file a second name without moving its data through this process.
+
+  On disk the two are one; in a bucket the server copies.
+  """
+  if is_remote(source):
+    source.fs.cp_file(str(source), str(target))
+  else:
+    os.link(source, target)
+
+
+def remove(path: pathlib.Path) -> None:
+  """Removes a file, or a folder and all in it, if it is there."""
+  if is_remote(path):
+    with contextlib.suppress(FileNotFoundError):
+      path.fs.rm(str(path), recursive=True)
+  elif path.is_dir():
+    shutil.rmtree(path)
+  else:
+    path.unlink(missing_ok=True)
+
+
+def entries(folder: pathlib.Path) -> list[pathlib.Path]:
+  """What is in a folder, nothing if it is not there; sorted by name."""
+  try:
+    if is_remote(folder):
+      names = {name.rpartition('/')[2] for name in folder.fs.ls(str(folder))}
+    else:
+      names = os.listdir(folder)
+  except FileNotFoundError:
+    return []
+  return [folder / name for name in sorted(names)]
+
+
+def versions(folder: pathlib.Path) -> dict[str, int]:
+  """Of each file in a folder, a number that changes when it is written.
+
+  It is the same for all links of a file.
+  """
+  if is_remote(folder):
+    found = _objects(folder)
+    return {
+      name: int(info.get('metadata', {}).get(_WRITTEN, 0))
+      for name, info in found.items()
+    }
+  return {name: stat.st_mtime_ns for name, stat in _stats(folder).items()}
+
+
+def sizes(folder: pathlib.Path) -> dict[str, int]:
+  """The bytes of each file in a folder."""
+  if is_remote(folder):
+    return {name: info['size'] for name, info in _objects(folder).items()}
+  return {name: stat.st_size for name, stat in _stats(folder).items()}
+
+
+def _objects(folder: pathlib.Path) -> dict[str, dict]:
+  try:
+    found = folder.fs.ls(str(folder), detail=True)
+  except FileNotFoundError:
+    return {}
+  return {
+    info['name'].rpartition('/')[2]: info
+    for info in found
+    if info['type'] == 'file'
+  }
+
+
+def _stats(folder: pathlib.Path) -> dict[str, os.stat_result]:
+  found = {}
+  for path in entries(folder):
+    with contextlib.suppress(FileNotFoundError):  # Others come and go.
+      if path.is_file():
+        found[path.name] = path.stat()
+  return found
+
+
+def map_files(function: Callable, items: Iterable, remote: bool) -> list:
+  """The results of a function that opens a file, for each item in order.
+
+  Args:
+    function: to be called.
+    items: that it takes.
+    remote: whether the files are in a bucket; then many are opened at a time.
+  """
+  if not remote:
+    return [function(item) for item in items]
+  with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+    return list(pool.map(function, items))

@@ -1,0 +1,173 @@
+"""A server that speaks the API of Google Cloud Storage, with faults on demand.
+
+  python -m tests.gcs.emulator
+
+prints its port and ends with its standard input. It is `gcp-storage-emulator`
+with what that leaves out: preconditions, permissions, several requests at once,
+and binary contents of small uploads, which it takes for mail.
+
+`POST /faults` takes a list of faults, such as
+
+  [{"kind": 503, "match": "upload", "times": 2}]
+
+Each of the next `times` requests whose method and URL hold the regular
+expression `match` fails: with the status `kind`; `"drop"` reads half of what is
+sent and closes the connection. `GET /faults` tells those that are left.
+"""
+
+import functools
+import json
+import logging
+import re
+import socket
+import sys
+import threading
+from http import server
+
+from gcp_storage_emulator import server as emulator
+from gcp_storage_emulator.exceptions import NotFound
+from gcp_storage_emulator.handlers import buckets
+from gcp_storage_emulator.storage import Storage
+
+BUCKET = 'linac-test'
+# Nothing is permitted there.
+FORBIDDEN = 'forbidden-bucket'
+
+_REASONS = {403: 'forbidden', 412: 'conditionNotMet', 429: 'rateLimitExceeded'}
+
+
+class _Handler(emulator.RequestHandler):
+  protocol_version = 'HTTP/1.1'
+  faults: list = []  # noqa: RUF012
+  # The emulator's storage is not made for threads.
+  lock = threading.RLock()
+
+  def __getattribute__(self, name: str):
+    if name.startswith('do_'):
+      return functools.partial(self._serve, name)
+    return super().__getattribute__(name)
+
+  def _serve(self, method: str) -> None:
+    if self.path == '/faults':
+      self._serve_faults(method)
+    elif f'/b/{FORBIDDEN}' in self.path:
+      allowed = self.path.partition('?')[0].endswith('/testPermissions')
+      self._answer(200, {}) if allowed else self._fail(403)
+    elif fault := self._fault(f'{method[3:]} {self.path}'):
+      self._drop() if fault == 'drop' else self._fail(fault)
+    elif not self._is_allowed():
+      self._fail(412)
+    elif self.path.endswith('/storageLayout'):
+      self._answer(200, {'locationType': 'region'})
+    else:
+      with self.lock:
+        getattr(super(), method)()
+
+  def _serve_faults(self, method: str) -> None:
+    if method == 'do_POST':
+      self.faults[:] = json.loads(self._body())
+    self._answer(200, self.faults)
+
+  def _fault(self, request: str):
+    with self.lock:
+      for fault in self.faults:
+        if re.search(fault['match'], request) and fault['times']:
+          fault['times'] -= 1
+          return fault['kind']
+    return None
+
+  def _is_allowed(self) -> bool:
+    """Whether an upload's precondition holds: that there is no such object."""
+    if 'ifGenerationMatch=0' not in self.path:
+      return True
+    body = self._body()
+    # It is read again by the emulator.
+    self.rfile = _Replayed(body, self.rfile)
+    name = re.search(rb'"name": "([^"]*)"', body)[1].decode()
+    bucket = re.search('/b/([^/]*)/', self.path)[1]
+    try:
+      with self.lock:
+        self.storage.get_file_obj(bucket, name)
+    except NotFound:
+      return True
+    return False
+
+  def _body(self) -> bytes:
+    return self.rfile.read(int(self.headers.get('Content-Length') or 0))
+
+  def _drop(self) -> None:
+    self.rfile.read(int(self.headers.get('Content-Length') or 0) // 2)
+    self.connection.shutdown(socket.SHUT_RDWR)
+    self.close_connection = True
+
+  def _fail(self, status: int) -> None:
+    if not isinstance(self.rfile, _Replayed):
+      self._body()
+    reason = _REASONS.get(status, 'backendError')
+    error = {'code': status, 'message': reason, 'errors': [{'reason': reason}]}
+    self._answer(status, {'error': error})
+
+  def _answer(self, status: int, value) -> None:
+    body = json.dumps(value).encode()
+    self.send_response(status)
+    self.send_header('Content-Type', 'application/json')
+    self.send_header('Content-Length', str(len(body)))
+    self.end_headers()
+    self.wfile.write(body)
+
+
+class _Replayed:
+  """A stream whose first bytes were read already."""
+
+  def __init__(self, start: bytes, rest):
+    self._start, self._rest = start, rest
+
+  def read(self, size: int = -1) -> bytes:
+    if not self._start:
+      return self._rest.read(size)
+    start, self._start = self._start[:size], self._start[size:]
+    return start
+
+  def __getattr__(self, name: str):
+    return getattr(self._rest, name)
+
+
+def _read_data(handler: _Handler, query: dict):
+  """As the emulator's, but takes the parts of an upload bit by bit."""
+  content_type = handler.headers.get('Content-Type', '')
+  if not content_type.startswith('multipart/related'):
+    return _READ_DATA(handler, query)
+  boundary = re.search('boundary="?([^";]+)', content_type)[1].encode()
+  body = handler._body()
+  newline = re.search(boundary + b'(\r?\n)', body)[1]
+  (_, meta), (headers, content) = (
+    part.removesuffix(newline).split(2 * newline, maxsplit=1)
+    for part in body.split(b'--' + boundary)[1:3]
+  )
+  found = re.search(rb'content-type: *([^\r\n]+)', headers, re.IGNORECASE)
+  return {
+    'meta': json.loads(meta),
+    'content': content,
+    'content-type': found[1].decode(),
+  }
+
+
+_READ_DATA = emulator._read_data
+emulator._read_data = _read_data
+
+
+def main() -> None:
+  logging.disable()
+  storage = Storage(use_memory_fs=True)
+  for bucket in (BUCKET, FORBIDDEN):
+    buckets.create_bucket(bucket, storage)
+  handler = functools.partial(_Handler, storage)
+  httpd = server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
+  httpd.handle_error = lambda *_: None  # Clients may hang up.
+  threading.Thread(target=httpd.serve_forever, daemon=True).start()
+  print(httpd.server_port, flush=True)
+  sys.stdin.read()
+
+
+if __name__ == '__main__':
+  main()
