@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections import Counter
 
 import tensorflow_datasets as tfds
 
@@ -78,10 +79,10 @@ def _build(plan: DatasetPlan, settings: Settings, runner, beam_options) -> None:
   # What a killed build left behind.
   for leftover in (failure, *plan.staging.rglob('*.tmp*')):
     storage.remove(leftover)
-  progress = Progress(plan)
+  progress, totals = Progress(plan), Counter()
   try:
     if _is_local(runner):
-      launch.run(plan, num_workers, progress)
+      totals = launch.run(plan, num_workers, progress)
     else:
       _check_reference(plan)
       _run_on(runner, beam_options, plan)
@@ -90,7 +91,7 @@ def _build(plan: DatasetPlan, settings: Settings, runner, beam_options) -> None:
     progress.close()
   if failure.exists():
     raise BuildError(failure.read_text())
-  summary.print_summary(plan, progress)
+  summary.print_summary(plan, progress, totals)
 
 
 def _num_workers(settings: Settings, beam_options) -> int:

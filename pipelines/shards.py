@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import time
 from collections.abc import Iterator
 
 import numpy as np
 
+from pipelines import metrics
 from pipelines.manifest import BadExample, Manifest, sound_manifest
 from pipelines.plan import DatasetPlan, ShardSpec, load_plan
 from pipelines.prefetch import prefetch
@@ -15,6 +17,8 @@ from pipelines.resume import why_not_resume
 from pipelines.sources import read_source
 from pipelines.writer import write_shard
 from transforms import LinacConfig, LinacFit, StartedFit, start_fit
+
+Batch = list[dict | BadExample]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,12 +53,14 @@ def finish_shards(shards: tuple[ShardSpec, ...]) -> Iterator[ShardRecord]:
   """
   plan = load_plan(shards[0].dataset)
   if reason := why_not_resume(plan):
+    metrics.increase(metrics.SHARDS_FAILED, len(shards))
     yield from (ShardRecord(shard, error=reason) for shard in shards)
     return
   sound = {shard: sound_manifest(plan, shard) for shard in shards}
   for is_sound, run in itertools.groupby(shards, lambda s: bool(sound[s])):
     if is_sound:
       for shard in run:
+        metrics.increase(metrics.SHARDS_REUSED)
         yield _record(shard, sound[shard], reused=True)
     else:
       yield from _fit_and_write(plan, list(run))
@@ -86,9 +92,11 @@ def _fit_and_write(
       manifest = write_shard(plan, shard, part)
     except ValueError as error:
       # Raised, it would be tried again, and hold up other datasets.
+      metrics.increase(metrics.SHARDS_FAILED)
       yield ShardRecord(shard, error=str(error))
       examples = None  # The next shard starts afresh.
     else:
+      metrics.count_written(manifest)
       yield _record(shard, manifest)
 
 
@@ -113,8 +121,9 @@ def fit_examples(
     _start(plan, config, batch)
     for batch in _batches(examples, plan.images_per_batch)
   )
-  fitted = prefetch((batch, fit and fit.result()) for batch, fit in started)
-  for batch, fit in fitted:
+  for batch, fit, seconds in prefetch(_results(started)):
+    if fit:
+      metrics.record(metrics.FIT_MILLISECONDS, 1000 * seconds)
     rows = itertools.count()
     for example in batch:
       if isinstance(example, BadExample):
@@ -124,14 +133,28 @@ def fit_examples(
 
 
 def _start(
-  plan: DatasetPlan, config: LinacConfig, batch: list[dict | BadExample]
-) -> tuple[list[dict | BadExample], StartedFit | None]:
+  plan: DatasetPlan, config: LinacConfig, batch: Batch
+) -> tuple[Batch, StartedFit | None, float]:
+  """Hands a batch to the device; tells when it did so, too."""
   images = [e['image'] for e in batch if not isinstance(e, BadExample)]
   if not images:
-    return batch, None
-  return batch, start_fit(
+    return batch, None, time.monotonic()
+  fit = start_fit(
     np.stack(images), config, plan.images_per_batch, plan.storage_dtype
   )
+  return batch, fit, time.monotonic()  # The program is compiled by now.
+
+
+def _results(
+  started: Iterator[tuple[Batch, StartedFit | None, float]],
+) -> Iterator[tuple[Batch, LinacFit | None, float]]:
+  """Waits for the device; tells how many seconds it had each batch, too."""
+  end = 0.0
+  for batch, fit, start in started:
+    result = fit and fit.result()
+    # Until the one before was done, this one only stood in line.
+    start, end = max(start, end), time.monotonic()
+    yield batch, result, end - start
 
 
 def _fitted(
@@ -159,7 +182,7 @@ def _fitted(
 
 def _batches(
   examples: Iterator[dict | BadExample], size: int
-) -> Iterator[list[dict | BadExample]]:
+) -> Iterator[Batch]:
   """Batches of examples; what stops the source stops it after the last one."""
   batch = []
   try:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from collections import Counter
 
 from linac_tfds import config_names
-from pipelines import json_file, private_key, storage
+from pipelines import json_file, metrics, private_key, storage
 from pipelines.errors import BuildError, printable
 from pipelines.local import devices
 from pipelines.manifest import Manifest
@@ -123,12 +124,17 @@ def _older_versions(plan: DatasetPlan) -> str:
   )
 
 
-def print_summary(plan: DatasetPlan, progress: Progress | None = None) -> None:
+def print_summary(
+  plan: DatasetPlan,
+  progress: Progress | None = None,
+  totals: Counter[str] | None = None,
+) -> None:
   """Says what was built and how to load it.
 
   Args:
     plan: of the published dataset.
     progress: of the build, or None if there was nothing left to do.
+    totals: of the workers' metrics, or None where the runner has its own UI.
 
   Raises:
     BuildError: if the dataset's metadata are damaged.
@@ -149,6 +155,7 @@ def print_summary(plan: DatasetPlan, progress: Progress | None = None) -> None:
     f'\ncifar10_linac/{plan.config_name} {plan.version}\n'
     f'  images   {plan.num_examples - bad:,}: {speed}\n'
     f'{_left_out(plan, bad)}'
+    f'{_work(totals or Counter())}'
     f'  PSNR     {psnr} dB on average\n'
     f'  size     {_size(size)} in {plan.directory}\n'
     f'{_mixture(plan, manifests)}'
@@ -176,6 +183,20 @@ def _left_out(plan: DatasetPlan, count: int) -> str:
   if not count:
     return ''
   return f'  left out {count:,}, see {plan.directory / BAD_EXAMPLES_FILE}\n'
+
+
+def _work(totals: Counter[str]) -> str:
+  """A line on what the workers did."""
+  if not totals[metrics.IMAGES_FITTED]:
+    return ''
+  milliseconds = totals[metrics.FIT_MILLISECONDS]
+  images = totals[metrics.IMAGES_FITTED] + totals[metrics.BAD_EXAMPLES]
+  return (
+    f'  shards   {totals[metrics.SHARDS_WRITTEN]:,} written '
+    f'({_size(totals[metrics.BYTES_WRITTEN])}), '
+    f'{totals[metrics.SHARDS_REUSED]:,} reused; a worker fits an image in '
+    f'{milliseconds / images:.0f} ms\n'
+  )
 
 
 def _mixture(plan: DatasetPlan, manifests: list[Manifest]) -> str:

@@ -4,6 +4,7 @@ Started by `launch`, as `python -m pipelines.local.driver PARENT WORKERS
 STAGING...`.
 """
 
+import json
 import logging
 import os
 import shlex
@@ -16,7 +17,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
-from pipelines import lock
+from pipelines import lock, metrics
 from pipelines.errors import reason_of
 from pipelines.flow import build_datasets
 from pipelines.local import parent
@@ -44,6 +45,9 @@ def main(argv: list[str]) -> None:
     traceback.print_exc()
     parent.tell(reason_of(error))
     sys.exit(1)
+  print(
+    f'{parent.METRICS}{json.dumps(metrics.totals(root.result))}', flush=True
+  )
 
 
 def _end_when_a_worker_died(args: threading.ExceptHookArgs) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pathlib
 import signal
@@ -11,29 +12,37 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from typing import IO
 
 from pipelines import lock, storage
 from pipelines.errors import BuildError
 from pipelines.local import devices
-from pipelines.local.parent import GPUS, REASON, WORKER_DIED
+from pipelines.local.parent import GPUS, METRICS, REASON, WORKER_DIED
 from pipelines.plan import DatasetPlan
 from pipelines.progress import Progress
 
 LOG_FILE = 'build.log'
 
 
-def run(plan: DatasetPlan, num_workers: int, progress: Progress) -> None:
+def run(
+  plan: DatasetPlan, num_workers: int, progress: Progress
+) -> Counter[str]:
   """Builds a dataset whose plan is saved.
+
+  Returns:
+    The totals of the workers' metrics, by name.
 
   Raises:
     BuildError: if a worker died or the pipeline failed.
   """
-  log, reasons = _log(plan), []
+  log = _log(plan)
+  # The last lines that are for this process, by their marks.
+  told = {REASON: 'its log says more', METRICS: '{}'}
   with open(log, 'wb', buffering=0) as log_file:
     driver = _start(plan, num_workers)
     keeper = threading.Thread(
-      target=_keep_log, args=(driver.stdout, log_file, reasons), daemon=True
+      target=_keep_log, args=(driver.stdout, log_file, told), daemon=True
     )
     keeper.start()
     try:
@@ -43,7 +52,7 @@ def run(plan: DatasetPlan, num_workers: int, progress: Progress) -> None:
     finally:
       _end(driver)
       keeper.join(timeout=10)
-  reason = reasons[-1] if reasons else 'its log says more'
+  reason = told[REASON]
   if driver.returncode == WORKER_DIED:
     raise BuildError(
       f'A worker process died: {reason}. A return code of 137 or -9 most '
@@ -58,6 +67,7 @@ def run(plan: DatasetPlan, num_workers: int, progress: Progress) -> None:
       f'The build failed: {reason}\nFinished shards are kept: run the '
       f'same command again to go on. The log is {log}.'
     )
+  return Counter(json.loads(told[METRICS]))
 
 
 def _log(plan: DatasetPlan) -> pathlib.Path:
@@ -67,7 +77,7 @@ def _log(plan: DatasetPlan) -> pathlib.Path:
   return plan.staging / LOG_FILE
 
 
-def _keep_log(lines: IO[bytes], log_file: IO[bytes], reasons: list) -> None:
+def _keep_log(lines: IO[bytes], log_file: IO[bytes], told: dict) -> None:
   """Copies what a driver and its workers say, as far as the disk has room.
 
   If they wrote into the file themselves, a full disk would hang them.
@@ -77,8 +87,9 @@ def _keep_log(lines: IO[bytes], log_file: IO[bytes], reasons: list) -> None:
       with contextlib.suppress(OSError, ValueError):  # Full, or closed.
         log_file.write(line)
       text = line.decode(errors='replace').rstrip()
-      if text.startswith(REASON):
-        reasons.append(text.removeprefix(REASON))
+      for mark in told:
+        if text.startswith(mark):
+          told[mark] = text.removeprefix(mark)
 
 
 def _start(plan: DatasetPlan, num_workers: int) -> subprocess.Popen:

@@ -14,6 +14,8 @@ DRIVER_PID = 'LINAC_DRIVER_PID'
 GPUS = 'LINAC_GPUS'
 # Marks the line of a driver's log that says why it failed.
 REASON = 'REASON: '
+# Marks the line that says what its workers counted, as JSON.
+METRICS = 'METRICS: '
 # Exit status of a driver that lost a worker.
 WORKER_DIED = 70
 

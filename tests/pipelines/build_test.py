@@ -1,6 +1,7 @@
 """The command line, as a user runs it: processes, pinned workers and all."""
 
 import os
+import re
 import signal
 
 import psutil
@@ -39,6 +40,7 @@ def test_build_load_and_build_again(sample_dir):
   assert process.returncode == 0, errors
   assert 'images   120 (train 100, test 20)' in output
   assert '120 fitted' in output
+  assert re.search(r'shards +5 written \(\d MB\), 0 reused; .* \d+ ms', output)
   assert '120/120' in errors
   # The line of Python it prints loads the dataset.
   line = output.strip().splitlines()[-1].strip()

@@ -6,6 +6,7 @@ import pathlib
 import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.runner import PipelineResult
 
 from linac_tfds import Cifar10Linac, LinacBuilderConfig
 from pipelines.flow import build_datasets
@@ -43,12 +44,13 @@ class Lab:
     )
     return make_plan(builder, settings or Settings())
 
-  def run(self, *plans: DatasetPlan) -> None:
+  def run(self, *plans: DatasetPlan) -> PipelineResult:
     """Runs the pipeline in this process."""
     for plan in plans:
       plan.save()
     with beam.Pipeline(runner=FnApiRunner()) as root:
       build_datasets(root, [str(plan.staging) for plan in plans])
+    return root.result
 
 
 @pytest.fixture
