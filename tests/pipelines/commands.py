@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 
-def start(data_dir, *arguments) -> subprocess.Popen:
+def start(data_dir, *arguments, **environment) -> subprocess.Popen:
   return subprocess.Popen(
     [
       *(sys.executable, '-m', 'pipelines.build', '--data_dir', str(data_dir)),
@@ -18,6 +18,7 @@ def start(data_dir, *arguments) -> subprocess.Popen:
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,
+    env=os.environ | environment,
   )
 
 
