@@ -43,11 +43,9 @@ def main(argv: list[str]) -> None:
       build_datasets(root, stagings)
   except Exception as error:
     traceback.print_exc()
-    parent.tell(reason_of(error))
+    parent.tell(parent.REASON, reason_of(error))
     sys.exit(1)
-  print(
-    f'{parent.METRICS}{json.dumps(metrics.totals(root.result))}', flush=True
-  )
+  parent.tell(parent.METRICS, json.dumps(metrics.totals(root.result)))
 
 
 def _end_when_a_worker_died(args: threading.ExceptHookArgs) -> None:
@@ -56,7 +54,7 @@ def _end_when_a_worker_died(args: threading.ExceptHookArgs) -> None:
   Beam's thread that waits for a worker process raises when it fails.
   """
   if args.thread and args.thread.name == 'run_worker':
-    parent.tell(args.exc_value)
+    parent.tell(parent.REASON, str(args.exc_value))
     # The other workers follow this process.
     os._exit(WORKER_DIED)
   threading.__excepthook__(args)

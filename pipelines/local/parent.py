@@ -20,13 +20,13 @@ METRICS = 'METRICS: '
 WORKER_DIED = 70
 
 
-def tell(reason: object) -> None:
-  """Says why this driver fails, on a line of its own.
+def tell(mark: str, text: str) -> None:
+  """Tells the process that follows this driver something, on a line of its own.
 
-  Other threads and processes write into the same pipe: this is one write, and
-  begins after what they may have left unfinished.
+  Others write into the same pipe: this is one write, and begins after what they
+  may have left unfinished.
   """
-  os.write(sys.stderr.fileno(), f'\n{REASON}{reason}\n'.encode())
+  os.write(sys.stderr.fileno(), f'\n{mark}{text}\n'.encode())
 
 
 def end_with(pid: int) -> None:

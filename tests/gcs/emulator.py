@@ -12,10 +12,12 @@ and binary contents of small uploads, which it takes for mail.
 
 Each of the next `times` requests whose method and URL hold the regular
 expression `match` fails: with the status `kind`; `"drop"` reads half of what is
-sent and closes the connection. `GET /faults` tells those that are left.
+sent and closes the connection; `"lose answer"` does what it is asked for first.
+`GET /faults` tells those that are left.
 """
 
 import functools
+import io
 import json
 import logging
 import re
@@ -54,7 +56,15 @@ class _Handler(emulator.RequestHandler):
       allowed = self.path.partition('?')[0].endswith('/testPermissions')
       self._answer(200, {}) if allowed else self._fail(403)
     elif fault := self._fault(f'{method[3:]} {self.path}'):
-      self._drop() if fault == 'drop' else self._fail(fault)
+      if fault == 'lose answer':
+        self.wfile = io.BytesIO()
+        getattr(super(), method)()
+        self._hang_up()
+      elif fault == 'drop':
+        self._body(2)
+        self._hang_up()
+      else:
+        self._fail(fault)
     elif not self._is_allowed():
       self._fail(412)
     elif self.path.endswith('/storageLayout'):
@@ -92,11 +102,11 @@ class _Handler(emulator.RequestHandler):
       return True
     return False
 
-  def _body(self) -> bytes:
-    return self.rfile.read(int(self.headers.get('Content-Length') or 0))
+  def _body(self, part: int = 1) -> bytes:
+    length = int(self.headers.get('Content-Length') or 0)
+    return self.rfile.read(length // part)
 
-  def _drop(self) -> None:
-    self.rfile.read(int(self.headers.get('Content-Length') or 0) // 2)
+  def _hang_up(self) -> None:
     self.connection.shutdown(socket.SHUT_RDWR)
     self.close_connection = True
 
