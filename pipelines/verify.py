@@ -20,14 +20,16 @@ from linac_tfds.sources import find_source, is_prepared
 from pipelines import bucket, storage
 from pipelines.errors import BuildError, printable
 from pipelines.options import Parser
-from pipelines.plan import MANIFESTS
-from pipelines.private_key import ENVIRONMENT
-from pipelines.publish import INFO_FILE
+from pipelines.published import (
+  Published,
+  check_published,
+  open_published,
+  with_private_key,
+)
 from pipelines.sources import prepare_source
 from pipelines.verification.checks import Check, differences, print_checks
 from pipelines.verification.contents import Contents
 from pipelines.verification.metadata import check_metadata
-from pipelines.verification.published import Published, open_published
 
 
 def verify(
@@ -54,39 +56,18 @@ def verify(
     ValueError: if there is no published dataset, or no source where it was
       said to be.
   """
-  for name in (INFO_FILE, MANIFESTS):
-    path = directory / name
-    if not (path.is_dir() if name == MANIFESTS else path.is_file()):
-      raise ValueError(
-        f'{directory} is no published LINAC dataset: it has no {name}. Pass '
-        "a version's folder, such as DATA_DIR/cifar10_linac/seed_42/1.0.1."
-      )
+  check_published(directory)
   metadata, source = Check('metadata', 'files'), Check('source', 'examples')
   try:
     dataset = open_published(directory)
   except (OSError, ValueError) as error:
     metadata.add('nothing else can be checked', [str(error)])
     return [metadata]
-  dataset, no_key = _with_key(dataset, private_key_file)
+  dataset, no_key = with_private_key(dataset, private_key_file)
   dataset = _with_source(dataset, source_data_dir, source)
   contents = Contents(dataset, source, num_refits, sample_seed, no_key)
   check_metadata(dataset, contents.check(), metadata)
   return [metadata, *contents.checks]
-
-
-def _with_key(
-  dataset: Published, private_key_file: str | None
-) -> tuple[Published, str]:
-  """The dataset with its private key's place, and why nothing can be fitted."""
-  key = dataset.plan.private_key
-  if key is None:
-    return dataset, ''
-  if private_key_file is None and ENVIRONMENT not in os.environ:
-    return dataset, 'its key is private; pass --private_key_file'
-  key = dataclasses.replace(key, file=private_key_file)
-  key.read()
-  plan = dataclasses.replace(dataset.plan, private_key=key)
-  return dataclasses.replace(dataset, plan=plan), ''
 
 
 def _with_source(

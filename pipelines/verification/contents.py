@@ -14,15 +14,14 @@ from pipelines import json_file, storage
 from pipelines.manifest import BadExample, Manifest, array_sha256
 from pipelines.plan import MANIFESTS, ShardSpec
 from pipelines.publish import BAD_EXAMPLES_FILE, INFO_FILE, METADATA_FILE
-from pipelines.sources import read_source
-from pipelines.storage import file_sha256
-from pipelines.stored import MAX_DISTANCE, read_examples
-from pipelines.verification.checks import Check, differences
-from pipelines.verification.published import (
+from pipelines.published import (
   FEATURES_FILE,
   LABELS_FILE,
   Published,
 )
+from pipelines.sources import read_source
+from pipelines.stored import MAX_DISTANCE, read_examples
+from pipelines.verification.checks import Check, differences
 from pipelines.verification.refit import (
   is_exact,
   measures,
@@ -220,7 +219,7 @@ class Contents:
 
 def _file_problems(path: pathlib.Path, manifest: Manifest) -> list[str]:
   try:
-    found = {'bytes': path.stat().st_size, 'sha256': file_sha256(path)}
+    found = {'bytes': path.stat().st_size, 'sha256': storage.file_sha256(path)}
   except OSError as error:
     return [_reason(error)]
   return differences(

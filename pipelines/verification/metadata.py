@@ -17,12 +17,12 @@ from pipelines.publish import (
   dataset_metadata,
   split_info,
 )
-from pipelines.verification.checks import Check, differences
-from pipelines.verification.published import (
+from pipelines.published import (
   FEATURES_FILE,
   Published,
   feature_types,
 )
+from pipelines.verification.checks import Check, differences
 
 
 def check_metadata(

@@ -11,10 +11,10 @@ import pytest
 import tensorflow_datasets as tfds
 
 from pipelines.prepare import Settings
+from pipelines.published import open_published
 from pipelines.storage import file_sha256
 from pipelines.stored import read_examples
 from pipelines.tfrecord import read_records, write_records
-from pipelines.verification.published import open_published
 from pipelines.verify import main
 from pipelines.writer import device_kind, write_shard
 

@@ -13,10 +13,10 @@ from google.protobuf import json_format
 from linac_tfds import config_names
 from linac_tfds.schema import STORAGE_DTYPES, ImageSchema, example_features
 from pipelines import json_file
-from pipelines.plan import SPLIT_NAME, DatasetPlan, SourceSpec
+from pipelines.plan import MANIFESTS, SPLIT_NAME, DatasetPlan, SourceSpec
 from pipelines.prepare import FILE_FORMATS
-from pipelines.private_key import PrivateKey
-from pipelines.publish import METADATA_FILE
+from pipelines.private_key import ENVIRONMENT, PrivateKey
+from pipelines.publish import INFO_FILE, METADATA_FILE
 from transforms.config import LinacConfig
 
 FEATURES_FILE = 'features.json'
@@ -61,6 +61,17 @@ class Published:
   features: tfds.features.FeaturesDict
 
 
+def check_published(directory: pathlib.Path) -> None:
+  """Raises ValueError if a folder is not that of a published version."""
+  for name in (INFO_FILE, MANIFESTS):
+    path = directory / name
+    if not (path.is_dir() if name == MANIFESTS else path.is_file()):
+      raise ValueError(
+        f'{directory} is no published LINAC dataset: it has no {name}. Pass '
+        "a version's folder, such as DATA_DIR/cifar10_linac/seed_42/1.0.1."
+      )
+
+
 def open_published(directory: pathlib.Path) -> Published:
   """Reads what the metadata tell.
 
@@ -78,6 +89,29 @@ def open_published(directory: pathlib.Path) -> Published:
     raise ValueError(f'{METADATA_FILE} describes no build: {error}') from error
   features = example_features(images, plan.config, plan.storage_dtype)
   return Published(directory, metadata, plan, features)
+
+
+def with_private_key(
+  dataset: Published, private_key_file: str | None
+) -> tuple[Published, str]:
+  """The dataset with its private key's place, and why nothing can be fitted.
+
+  Args:
+    dataset: whose key may be private.
+    private_key_file: that holds it then, or None for `LINAC_PRIVATE_KEY`.
+
+  Raises:
+    ValueError: if what should be the key is none.
+  """
+  key = dataset.plan.private_key
+  if key is None:
+    return dataset, ''
+  if private_key_file is None and ENVIRONMENT not in os.environ:
+    return dataset, 'its key is private; pass --private_key_file'
+  key = dataclasses.replace(key, file=private_key_file)
+  key.read()
+  plan = dataclasses.replace(dataset.plan, private_key=key)
+  return dataclasses.replace(dataset, plan=plan), ''
 
 
 def _load_schema(directory: pathlib.Path) -> ImageSchema:
