@@ -24,7 +24,7 @@ from linac_tfds import Cifar10Linac
 from pipelines import lock, options, private_key, publish, storage, summary
 from pipelines.errors import BuildError, printable, reason_of
 from pipelines.local import devices, launch
-from pipelines.plan import FAILURE_FILE, DatasetPlan
+from pipelines.plan import FAILURE_FILE, MANIFESTS, DatasetPlan
 from pipelines.prepare import Settings, check_folder, make_plan
 from pipelines.progress import Progress
 
@@ -72,6 +72,7 @@ def _build(plan: DatasetPlan, settings: Settings, runner, beam_options) -> None:
   summary.announce(plan, settings, num_workers)
   if plan.private_key:
     private_key.save_id(plan.staging.parent, plan.private_key)
+  (plan.staging / MANIFESTS).mkdir(parents=True, exist_ok=True)
   plan.save()
   if not plan.overwrite:
     publish.restage(plan)

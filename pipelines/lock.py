@@ -65,6 +65,27 @@ def share() -> None:
   fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
+def is_held(folder: pathlib.Path) -> bool:
+  """Whether a build, or what is left of one, is at work in a config's folder.
+
+  It tries the lock for a moment, which no build is refused for.
+  """
+  handle = os.open(folder, os.O_RDONLY)
+  try:
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    return True
+  finally:
+    os.close(handle)
+  return False
+
+
+def holder(folder: pathlib.Path) -> str:
+  """Whose build it is, such as `process 12 on host`; empty if not known."""
+  found = _holder(folder)
+  return f'process {found.pid} on {found.host}' if found else ''
+
+
 def _lock(folder: pathlib.Path) -> int:
   """The descriptor that holds the lock; waits for the rest of a dead build."""
   end = time.monotonic() + _PATIENCE

@@ -203,18 +203,18 @@ def entries(folder: pathlib.Path) -> list[pathlib.Path]:
   return [folder / name for name in sorted(names)]
 
 
-def versions(folder: pathlib.Path) -> dict[str, int]:
-  """Of each file in a folder, a number that changes when it is written.
+def times(folder: pathlib.Path) -> dict[str, float]:
+  """When each file in a folder was written, in seconds since the epoch.
 
-  It is the same for all links of a file.
+  All links of a file have its time, and so have those in a bucket.
   """
-  if is_remote(folder):
-    found = _objects(folder)
-    return {
-      name: int(info.get('metadata', {}).get(_WRITTEN, 0))
-      for name, info in found.items()
-    }
-  return {name: stat.st_mtime_ns for name, stat in _stats(folder).items()}
+  if not is_remote(folder):
+    return {name: stat.st_mtime for name, stat in _stats(folder).items()}
+  found = {}
+  for name, info in _objects(folder).items():
+    written = info.get('metadata', {}).get(_WRITTEN)
+    found[name] = int(written) / 1e9 if written else info['mtime'].timestamp()
+  return found
 
 
 def sizes(folder: pathlib.Path) -> dict[str, int]:

@@ -1,0 +1,180 @@
+"""What `pipelines.status` says of builds: running, dead, failed, finished."""
+
+import contextlib
+import os
+import re
+import shutil
+
+import pytest
+
+from pipelines import lock
+from pipelines.plan import FAILURE_FILE, MANIFESTS
+from pipelines.prepare import Settings
+from pipelines.progress import published_rate
+from pipelines.shards import finish_shards
+from pipelines.status import main
+
+# Two shards of 50 and one of 20.
+SETTINGS = Settings(examples_per_shard=50)
+
+
+@pytest.fixture
+def begun(lab):
+  """The plan of a build that died after its first shard."""
+  plan = lab.plan(SETTINGS)
+  plan.save()
+  list(finish_shards(plan.shards()[:1]))
+  return plan
+
+
+def facts(output: str) -> dict[str, str]:
+  """The lines of a status by their names; that of its state is `''`."""
+  lines = [line.split(maxsplit=1) for line in output.splitlines()[1:]]
+  return {'': output.partition(': ')[2].splitlines()[0], **dict(lines)}
+
+
+@pytest.mark.parametrize('name', ['config', 'version', 'staging'])
+def test_a_dead_build(begun, capsys, name):
+  folders = {
+    'config': begun.directory.parent,
+    'version': begun.directory,
+    'staging': begun.staging,
+  }
+  assert main([str(folders[name])]) == 1
+  found = facts(capsys.readouterr().out)
+  assert found[''] == 'stopped; the command that began it goes on'
+  assert found['shards'] == '1 of 3'
+  assert found['images'] == '50 of 120 (42%)'
+  assert found['folder'] == str(begun.staging)
+
+
+def test_the_speed_is_that_of_the_last_run(begun, capsys):
+  plan = begun.staging / 'plan.json'
+  (first,) = begun.staging.glob(f'{MANIFESTS}/*')
+  # Found finished, after a run of yesterday.
+  os.utime(first, (0, 0))
+  list(finish_shards(begun.shards()[2:]))
+  (last,) = begun.staging.glob(f'{MANIFESTS}/*test*')
+  os.utime(plan, (1000, 1000))
+  os.utime(last, (1010, 1010))
+  main([str(begun.staging)])
+  found = facts(capsys.readouterr().out)
+  assert found['images'] == '70 of 120 (58%)'
+  assert found['speed'] == '2.0 images/s'  # 20 in 10 s.
+
+
+def test_a_failed_build_says_why(begun, capsys):
+  (begun.staging / FAILURE_FILE).write_text('the disk\nis full')
+  assert main([str(begun.staging)]) == 1
+  output = capsys.readouterr().out
+  assert facts(output)[''].startswith('failed')
+  assert output.endswith('  the disk\n  is full\n')
+
+
+def test_bad_examples_are_counted_and_named(lab, capsys):
+  plan = lab.plan(Settings(examples_per_shard=50, min_psnr=300))
+  plan.save()
+  list(finish_shards(plan.shards()[:1]))
+  main([str(plan.staging)])
+  output = capsys.readouterr().out
+  assert facts(output)['bad'] == '50 examples'
+  assert re.search(
+    r"'train_00049': its fit has [\d.]+ dB, min_psnr=300", output
+  )
+
+
+def test_a_running_build(begun, capsys):
+  with lock.only_build_in(begun.directory.parent):
+    assert main([str(begun.directory.parent)]) == 0
+  found = facts(capsys.readouterr().out)
+  assert re.fullmatch(
+    rf'running since [-\d]+ [:\d]+, process {os.getpid()} on .*', found['']
+  )
+  assert re.fullmatch(r'[\d.]+ images/s', found['speed'])
+  assert re.fullmatch(r'[\d:]+', found['left'])
+
+
+def test_only_the_newest_of_two_unfinished_builds_is_running(
+  begun, lab, capsys
+):
+  os.utime(begun.staging / 'plan.json', (1000, 1000))
+  lab.plan(Settings(max_examples_per_split=5)).save()
+  with lock.only_build_in(begun.directory.parent):
+    assert main([str(begun.directory.parent)]) == 1
+    assert sorted(re.findall('running|stopped', capsys.readouterr().out)) == [
+      'running',
+      'stopped',
+    ]
+
+
+@pytest.mark.parametrize('name', ['config', 'version', 'staging'])
+def test_a_finished_build(lab, capsys, name):
+  plan = lab.plan(SETTINGS)
+  lab.run(plan)
+  folders = {
+    'config': plan.directory.parent,
+    'version': plan.directory,
+    'staging': plan.staging,
+  }
+  assert main([str(folders[name])]) == 0
+  found = facts(capsys.readouterr().out)
+  assert found[''] == 'finished'
+  assert found['shards'] == '3 of 3'
+  assert found['images'] == '120 of 120 (100%)'
+  assert re.fullmatch(r'[\d.]+ images/s', found['speed'])
+  assert found['bad'] == '0 examples'
+  assert found['folder'] == str(plan.directory)
+
+
+def test_the_times_of_a_copy_tell_no_speed(lab):
+  plan = lab.plan(SETTINGS)
+  lab.run(plan)
+  names = [shard.file_name(plan.file_format) for shard in plan.shards()]
+  for at, name in zip((100, 110, 125), names, strict=True):
+    os.utime(plan.directory / name, (at, at))
+    os.utime(plan.directory / MANIFESTS / f'{name}.json', (at + 1, at + 1))
+  assert published_rate(plan) == 70 / 25  # All but the first shard's 50.
+  copy = plan.directory.with_name('copy')
+  shutil.copytree(plan.directory, copy, copy_function=shutil.copy)
+  shutil.rmtree(plan.directory)
+  copy.rename(plan.directory)
+  assert published_rate(plan) is None
+
+
+@pytest.mark.parametrize('name', ['nowhere', 'sample', 'sample/1.0.0'])
+def test_where_there_is_no_build(sample_dir, capsys, name):
+  assert main([str(sample_dir / name)]) == 2
+  assert 'holds no LINAC dataset' in capsys.readouterr().err
+
+
+def test_watching_draws_the_bar_until_the_build_ends(
+  begun, lab, capsys, monkeypatch
+):
+  with contextlib.ExitStack() as build:
+    build.enter_context(lock.only_build_in(begun.directory.parent))
+
+    def sleep(seconds):
+      lab.run(begun)
+      build.close()
+
+    monkeypatch.setattr('pipelines.status.time.sleep', sleep)
+    assert main([str(begun.staging), '--watch']) == 0
+  output, errors = capsys.readouterr()
+  assert facts(output)[''] == 'finished'
+  first, *_, last = re.findall(r'Fitting: .*?(\d+/\d+)', errors)
+  assert (first, last) == ('50/120', '120/120')
+
+
+def test_watching_can_be_interrupted(begun, capsys, monkeypatch):
+  def sleep(seconds):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr('pipelines.status.time.sleep', sleep)
+  with lock.only_build_in(begun.directory.parent):
+    assert main([str(begun.directory), '--watch']) == 130
+  assert 'the build goes on' in capsys.readouterr().err
+
+
+def test_watching_a_dead_build_says_so_at_once(begun, capsys):
+  assert main([str(begun.directory), '--watch']) == 1
+  assert 'stopped' in capsys.readouterr().out
