@@ -16,7 +16,7 @@ setuptools.setup(
   packages=setuptools.find_packages(
     include=['transforms*', 'linac_tfds*', 'pipelines*']
   ),
-  package_data={'': ['README.md', 'CITATIONS.bib', 'TAGS.txt']},
+  package_data={'': ['README.md', 'CITATIONS.bib', 'TAGS.txt', '*.jinja']},
   install_requires=[
     'apache-beam>=2.77',
     'array_record>=0.8',
@@ -51,9 +51,12 @@ setuptools.setup(
       'gcp-storage-emulator',
       'gcsfs',
       'hypothesis',
+      'jinja2',
+      'matplotlib',
       'pytest',
       'ruff',
       'universal_pathlib',
+      'websockets',
     ],
   },
 )

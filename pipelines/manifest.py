@@ -122,7 +122,7 @@ def read_manifest(plan: DatasetPlan, shard: ShardSpec) -> Manifest | None:
     manifest = json_file.read(manifest_path(plan, shard), Manifest)
   except (OSError, ValueError):
     return None
-  return manifest if _describes(manifest, plan, shard) else None
+  return manifest if describes(manifest, plan, shard) else None
 
 
 def read_manifests(plan: DatasetPlan) -> dict[ShardSpec, Manifest | None]:
@@ -133,7 +133,8 @@ def read_manifests(plan: DatasetPlan) -> dict[ShardSpec, Manifest | None]:
   return dict(zip(shards, found, strict=True))
 
 
-def _describes(manifest: Manifest, plan: DatasetPlan, shard: ShardSpec) -> bool:
+def describes(manifest: Manifest, plan: DatasetPlan, shard: ShardSpec) -> bool:
+  """Whether a manifest is that of a shard, and unaltered."""
   expected = {
     'split': shard.split,
     'index': shard.index,

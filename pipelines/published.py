@@ -13,7 +13,14 @@ from google.protobuf import json_format
 from linac_tfds import config_names
 from linac_tfds.schema import STORAGE_DTYPES, ImageSchema, example_features
 from pipelines import json_file
-from pipelines.plan import MANIFESTS, SPLIT_NAME, DatasetPlan, SourceSpec
+from pipelines.manifest import Manifest, describes
+from pipelines.plan import (
+  MANIFESTS,
+  SPLIT_NAME,
+  DatasetPlan,
+  ShardSpec,
+  SourceSpec,
+)
 from pipelines.prepare import FILE_FORMATS
 from pipelines.private_key import ENVIRONMENT, PrivateKey
 from pipelines.publish import INFO_FILE, METADATA_FILE
@@ -89,6 +96,27 @@ def open_published(directory: pathlib.Path) -> Published:
     raise ValueError(f'{METADATA_FILE} describes no build: {error}') from error
   features = example_features(images, plan.config, plan.storage_dtype)
   return Published(directory, metadata, plan, features)
+
+
+def read_manifests(dataset: Published) -> dict[ShardSpec, Manifest]:
+  """The manifests of all shards, in order.
+
+  Raises:
+    OSError: if one cannot be read.
+    ValueError: if one is damaged.
+  """
+  manifests = {}
+  for shard in dataset.plan.shards():
+    name = shard.file_name(dataset.plan.file_format)
+    path = dataset.directory / MANIFESTS / f'{name}.json'
+    manifest = json_file.read(path, Manifest)
+    if not describes(manifest, dataset.plan, shard):
+      raise ValueError(
+        f'{path} is not the manifest of its shard. `python -m pipelines.verify '
+        f'{dataset.directory}` says what is wrong.'
+      )
+    manifests[shard] = manifest
+  return manifests
 
 
 def with_private_key(

@@ -1,0 +1,168 @@
+r"""Writes a page about a published LINAC dataset: what is in it, in pictures.
+
+  python -m pipelines.report ~/tensorflow_datasets/cifar10_linac/seed_42/1.0.1
+
+writes `report.html`, which needs nothing else, and its pictures into `report/`.
+It reads up to 100 shards and fits about two dozen images again. Its pictures
+need `pip install 'linac-tfds[viz]'`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import pathlib
+import sys
+
+from pipelines.errors import BuildError, printable
+from pipelines.options import Parser
+from pipelines.published import (
+  check_published,
+  open_published,
+  with_private_key,
+)
+
+PAGE = 'report.html'
+PICTURES = 'report'
+
+
+def report(
+  directory: pathlib.Path,
+  output: pathlib.Path,
+  private_key_file: str | None = None,
+  num_refits: int = 16,
+  num_shards: int = 100,
+) -> pathlib.Path:
+  """Writes the page and its pictures.
+
+  Args:
+    directory: of the dataset's version.
+    output: folder to write into.
+    private_key_file: that holds the key, if it is private, or None for
+      `LINAC_PRIVATE_KEY`; without a key nothing is fitted.
+    num_refits: images drawn at random to be fitted again, besides the best and
+      the worst; 0 for none at all.
+    num_shards: to read, at most; statistics of labels and zeros are of these.
+
+  Returns:
+    The page.
+
+  Raises:
+    OSError: if a file cannot be read or written.
+    ValueError: if there is no published dataset, it is damaged, or the pictures
+      would be written into it.
+  """
+  # Building and reading datasets must not need these.
+  from pipelines.reporting import (
+    card,
+    contents,
+    gallery,
+    page,
+    refits,
+    sections,
+  )
+
+  check_published(directory)
+  if output.is_relative_to(directory):
+    raise ValueError(
+      f'{output} is inside the dataset, where no other files may be. Pass '
+      'another --output.'
+    )
+  dataset = open_published(directory)
+  dataset, no_key = with_private_key(dataset, private_key_file)
+  folder = output / PICTURES
+  folder.mkdir(parents=True, exist_ok=True)
+  # The picture of channels needs three, refitted or not.
+  number = max(num_refits, gallery.NUM_COLOURS)
+  found = contents.read_contents(dataset, num_shards, number)
+  fits = None
+  if num_refits and not no_key:
+    examples = [*found.drawn, *found.best, *found.worst]
+    fits = refits.refit(dataset.plan, examples, gallery.NUM_COLOURS)
+  parts = sections.make_sections(dataset, found, fits, no_key)
+  for part in parts:
+    for picture, _ in part.pictures:
+      (folder / f'{picture.name}.png').write_bytes(picture.png)
+  path = output / PAGE
+  path.write_text(page.render(dataset, card.make_card(dataset, found), parts))
+  return path
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+  parser = Parser(
+    prog='python -m pipelines.report',
+    description='Writes a page about a published LINAC dataset.',
+    allow_abbrev=False,
+  )
+  parser.add_argument(
+    'dataset_dir', help='its folder, such as D/cifar10_linac/seed_42/1.0.1'
+  )
+  parser.add_argument(
+    '--output',
+    metavar='DIR',
+    default='.',
+    help=f'where {PAGE} and the folder {PICTURES} go (default: here)',
+  )
+  parser.add_argument(
+    '--private_key_file',
+    metavar='PATH',
+    help='of a private config (default: the key in LINAC_PRIVATE_KEY); without '
+    'it nothing is fitted',
+  )
+  parser.add_argument(
+    '--examples',
+    type=int,
+    default=16,
+    metavar='N',
+    help='to fit again, drawn at random, besides the best and the worst; 0 for '
+    'none (default: %(default)s)',
+  )
+  parser.add_argument(
+    '--shards',
+    type=int,
+    default=100,
+    metavar='N',
+    help='to read, spread evenly (default: %(default)s)',
+  )
+  args = parser.parse_args(argv)
+  for name, least in (('examples', 0), ('shards', 1)):
+    if getattr(args, name) < least:
+      raise ValueError(
+        f'{name}={getattr(args, name)} must be at least {least}.'
+      )
+  return args
+
+
+def main(argv: list[str]) -> int:
+  """Returns the exit status: 0, or 2 for bad arguments or a damaged dataset."""
+  logging.getLogger().setLevel(logging.ERROR)  # TFDS warns on being imported.
+  try:
+    args = _parse(argv)
+    directory, output = (
+      pathlib.Path(os.path.abspath(os.path.expanduser(path)))
+      for path in (args.dataset_dir, args.output)
+    )
+    path = report(
+      directory, output, args.private_key_file, args.examples, args.shards
+    )
+  except ModuleNotFoundError as error:
+    if error.name not in ('jinja2', 'matplotlib'):
+      raise
+    print(
+      f"error: {error.name} is missing; pip install 'linac-tfds[viz]'.",
+      file=sys.stderr,
+    )
+    return 2
+  except (OSError, ValueError, BuildError) as error:
+    print(f'error: {printable(str(error))}', file=sys.stderr)
+    return 2
+  except KeyboardInterrupt:
+    print('\nStopped.', file=sys.stderr)
+    return 130
+  print(path)
+  return 0
+
+
+if __name__ == '__main__':
+  sys.exit(main(sys.argv[1:]))

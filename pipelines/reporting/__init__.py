@@ -1,0 +1,1 @@
+"""What `python -m pipelines.report` reads, refits, draws and writes."""

@@ -1,0 +1,99 @@
+"""The card of a report: what the dataset is and where it came from."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from linac_tfds import config_names
+from pipelines.progress import published_rate
+from pipelines.published import Published
+from pipelines.reporting.contents import Contents
+from pipelines.reporting.page import Table
+
+
+def make_card(dataset: Published, contents: Contents) -> list[tuple[str, str]]:
+  """Names and values."""
+  plan, metadata = dataset.plan, dataset.metadata
+  sizes = {split: len(m.psnr) for split, m in contents.measures.items()}
+  splits = ', '.join(f'{split} {size:,}' for split, size in sizes.items())
+  manifests = contents.manifests.values()
+  num_bytes = sum(manifest.file_bytes for manifest in manifests)
+  height, width, channels = plan.source.schema.shape
+  units = plan.config.representation_channels(channels)
+  rows = {
+    'Dataset': f'cifar10_linac/{plan.config_name} {plan.version}',
+    'Key': _key(dataset),
+    'Source': f'{plan.source.name} {plan.source.version}',
+    'Images': f'{sum(sizes.values()):,} ({splits})',
+    'Left out': _left_out(dataset),
+    'Representation': f'[{height}, {width}, {units}] {plan.storage_dtype}, '
+    f'{_layer(dataset)}',
+    'Transform': _transform(dataset),
+    'Precision': plan.config.precision,
+    'Fitted on': ', '.join(metadata.devices),
+    'Fitted with': ', '.join(
+      f'{name} {" and ".join(versions)}'
+      for name, versions in metadata.library_versions.items()
+    ),
+    'Files': f'{num_bytes:,} bytes in {len(contents.manifests):,} shards, '
+    f'{plan.file_format}',
+    'Speed': _speed(dataset),
+    'Fingerprint': metadata.fingerprint,
+  }
+  return [(name, value) for name, value in rows.items() if value]
+
+
+def _key(dataset: Published) -> str:
+  plan, derivation = dataset.plan, dataset.plan.config.key_derivation
+  if plan.private_key:
+    return f'private, id {plan.private_key.id}; {derivation} derivation'
+  return f'seed {plan.config.seed}, {derivation} derivation'
+
+
+def _layer(dataset: Published) -> str:
+  config = dataset.plan.config
+  if config.representation_layer == config.num_layers:
+    return 'the reconstruction'
+  last = config.num_layers - 1
+  return f'hidden layer {config.representation_layer} of 0 to {last}'
+
+
+def _left_out(dataset: Published) -> str:
+  count = sum(dataset.metadata.bad_examples.values())
+  limit = dataset.metadata.min_psnr
+  reasons = '' if limit is None else f'; fits must reach {limit} dB'
+  return f'{count:,} that could not be fitted{reasons}' if count else ''
+
+
+def _transform(dataset: Published) -> str:
+  changed = [
+    f'{field.name} {config_names.format_field(value)}'
+    for field in dataclasses.fields(dataset.plan.config)
+    if field.name not in ('seed', 'precision', 'key_derivation')
+    and (value := getattr(dataset.plan.config, field.name)) != field.default
+  ]
+  if not changed:
+    return "LINAC with the paper's settings"
+  return f"LINAC with the paper's settings but {', '.join(changed)}"
+
+
+def _speed(dataset: Published) -> str:
+  rate = published_rate(dataset.plan)
+  if rate is None:
+    return "not known: these files' times are not those of the build"
+  return (
+    f"{rate:.1f} images/s, by the files' times, from the first shard to the "
+    'last, pauses counted'
+  )
+
+
+def config_table(dataset: Published) -> Table:
+  """Every field of the transform."""
+  fields = dataclasses.asdict(dataset.plan.config)
+  if dataset.plan.private_key:
+    fields['seed'] = 'private'
+  return Table(
+    title='All settings of the transform',
+    header=['field', 'value'],
+    rows=[[name, str(value)] for name, value in fields.items()],
+  )

@@ -1,0 +1,189 @@
+"""Images of a dataset, their representations and what was made of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipelines.published import Published
+from pipelines.reporting import charts, images
+from pipelines.reporting.contents import Contents, class_name
+from pipelines.reporting.page import Section
+from pipelines.reporting.pictures import Picture, picture, pixels
+from pipelines.reporting.refits import Refits
+
+# Of the examples drawn, so many are shown in rows, and so many as the colours
+# of one picture.
+_NUM_SHOWN = 6
+NUM_COLOURS = 3
+
+
+def representations(
+  dataset: Published, contents: Contents, refits: Refits | None
+) -> Section:
+  sampled = contents.sampled
+  units = len(sampled.channel_zeros)
+  dead = int(np.sum(sampled.channel_zeros == 1))
+  low, median, high = np.quantile(sampled.zeros, (0.05, 0.5, 0.95))
+  colours = contents.drawn[:NUM_COLOURS]
+  names = _colour_names(dataset, colours)
+  pictures = [
+    (
+      picture(
+        'channel_zeros',
+        f'Share of zeros of each of {units} channels, in descending order; '
+        f'{dead} are zero everywhere.',
+        charts.channel_zeros,
+        sampled.channel_zeros,
+      ),
+      'Share of zeros of each channel, over all pixels of these images.',
+    ),
+    (
+      pixels(
+        'channels',
+        f'Grid of the {units} channels of the representations of {names}.',
+        images.channel_grid([e['representation'] for e in colours]),
+      ),
+      f'All {units} channels of three images as colours: {names}. White is '
+      'where all are active. Channels are scaled by their maxima, if these '
+      'are above 1 (as in figure 14 of the paper).',
+    ),
+  ]
+  return Section(
+    title='Representations',
+    text=[
+      f'{contents.coverage} {median:.1%} of a representation are zeros '
+      f'(median; 5 to 95 %: {low:.1%} to {high:.1%}). In one image, '
+      f'{np.mean(sampled.dead):.1f} of the {units} channels are zero at every '
+      f'pixel on average; {dead or "none"} in all of these images.'
+    ],
+    pictures=pictures,
+  )
+
+
+def _colour_names(dataset: Published, examples: list[dict]) -> str:
+  return ', '.join(
+    f'{_name(dataset, example)} in {colour}'
+    for colour, example in zip(('red', 'green', 'blue'), examples, strict=False)
+  )
+
+
+def _name(dataset: Published, example: dict) -> str:
+  return f'{example["id"]} ({class_name(dataset, example["label"])})'
+
+
+def reconstructions(
+  dataset: Published, contents: Contents, refits: Refits
+) -> Section:
+  shown = contents.drawn[:_NUM_SHOWN]
+  return Section(
+    title='Reconstructions',
+    text=[
+      'The first images of those drawn, fitted again. The difference is '
+      f'amplified by {images.AMPLIFICATION}; grey is none. The error is the '
+      'mean absolute error of the channels, from 0 (dark blue) to '
+      f'{images.MAX_ERROR} of the range of pixels, or more (yellow).'
+    ],
+    pictures=[
+      (
+        _fits_picture('reconstructions', dataset, shown, refits),
+        'Originals and reconstructions (as in figure 12 of the paper).',
+      )
+    ],
+  )
+
+
+def extremes(
+  dataset: Published, contents: Contents, refits: Refits | None
+) -> Section:
+  return Section(
+    title='The best and the worst fits',
+    text=['Of all images of the dataset, by PSNR.'],
+    pictures=[
+      (_fits_picture('best', dataset, contents.best, refits), 'The best.'),
+      (_fits_picture('worst', dataset, contents.worst, refits), 'The worst.'),
+    ],
+  )
+
+
+def _fits_picture(
+  name: str, dataset: Published, examples: list[dict], refits: Refits | None
+) -> Picture:
+  """A row per example: its image and, if it was fitted again, its fit."""
+  columns, rows = ['original'], []
+  if refits:
+    columns += [
+      'reconstruction',
+      f'difference x {images.AMPLIFICATION}',
+      'error',
+    ]
+  for example in examples:
+    image = example['image'] / 255
+    row = [image]
+    if refits:
+      fitted = refits.fits[example['place']].reconstruction
+      row += [
+        fitted,
+        images.difference(image, fitted),
+        images.error(image, fitted),
+      ]
+    rows.append((_measured(dataset, example), row))
+  text = '; '.join(text for text, _ in rows)
+  alt = f'Rows of {", ".join(columns)} of {text}.'
+  return picture(name, alt, images.sheet, columns, rows, vector=False)
+
+
+def _measured(dataset: Published, example: dict) -> str:
+  return (
+    f'{_name(dataset, example)}: {example["psnr"]:.2f} dB, loss '
+    f'{example["final_loss"]:.3g}'
+  )
+
+
+def other_seed(
+  dataset: Published, contents: Contents, refits: Refits
+) -> Section:
+  examples = contents.drawn[:NUM_COLOURS]
+  others = [refits.others[example['place']] for example in examples]
+  rows = []
+  for example, other in zip(examples, others, strict=True):
+    image = example['image'] / 255
+    fit = refits.fits[example['place']]
+    row = [image]
+    for fitted in (fit.reconstruction, other.reconstruction):
+      row += [fitted, images.difference(image, fitted)]
+    text = f'{_name(dataset, example)}: {fit.psnr:.2f}, {other.psnr:.2f} dB'
+    rows.append((text, row))
+  distances = ', '.join(f'{other.distance:.2f}' for other in others)
+  seed = refits.other_seed
+  return Section(
+    title=f'The same images under seed {seed}',
+    text=[
+      'Reconstructions are much the same under any key; representations are '
+      f'not: the L2 distances of these from the stored ones are {distances} '
+      'of their norms.'
+    ],
+    pictures=[
+      (
+        picture(
+          'other_seed',
+          f"The reconstructions under the dataset's key and seed {seed} look "
+          'alike, their differences from the originals do not.',
+          images.sheet,
+          ['original', 'its key', 'difference', f'seed {seed}', 'difference'],
+          rows,
+          vector=False,
+        ),
+        f"Reconstructions under the dataset's key and under seed {seed}, with "
+        f'their differences, amplified by {images.AMPLIFICATION}, and PSNR.',
+      ),
+      (
+        pixels(
+          'other_channels',
+          f'Grid of the channels of the same images under seed {seed}.',
+          images.channel_grid([other.representation for other in others]),
+        ),
+        f'Their channels under seed {seed}, to compare with those above: '
+        f'{_colour_names(dataset, examples)}.',
+      ),
+    ],
+  )

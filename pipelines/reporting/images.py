@@ -1,0 +1,96 @@
+"""A report's images: what was fitted, how well, and the channels of it."""
+
+from __future__ import annotations
+
+import math
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from pipelines.errors import printable
+from pipelines.reporting.pictures import WIDTH
+
+# Of differences, which are small.
+AMPLIFICATION = 4
+# The error, of images in [0, 1], that gets the brightest colour.
+MAX_ERROR = 0.1
+_GAP = 1
+
+
+def sheet(
+  columns: list[str], rows: list[tuple[str, list[np.ndarray]]]
+) -> Figure:
+  """Rows of images with a line of text each.
+
+  Args:
+    columns: what the images of each row are.
+    rows: the text, and images `[height, width, channels]` in [0, 1].
+  """
+  height, width = rows[0][1][0].shape[:2]
+  aspect = height / (width * len(columns))
+  figure = Figure((WIDTH, 0.35 + len(rows) * (WIDTH * aspect + 0.28)))
+  gap = np.full((height, max(1, width // 16), 4), 0.0)  # Transparent.
+  for axes, (text, images) in zip(
+    figure.subplots(len(rows), squeeze=False)[:, 0], rows, strict=True
+  ):
+    parts = [part for image in images for part in (_rgba(image), gap)][:-1]
+    axes.imshow(np.concatenate(parts, axis=1), interpolation='nearest')
+    axes.set_xlabel(printable(text), loc='left', fontsize=8.5)
+    axes.spines[:].set_visible(False)
+    axes.grid(False)
+    axes.set_yticks([])
+    axes.set_xticks([])
+    if axes is figure.axes[0]:
+      axes.xaxis.tick_top()
+      centres = width / 2 + (width + gap.shape[1]) * np.arange(len(columns))
+      axes.set_xticks(centres, columns, fontsize=8.5)
+      axes.tick_params(length=0)
+  return figure
+
+
+def _rgba(image: np.ndarray) -> np.ndarray:
+  """`[height, width, 4]` of an image of 1, 3 or 4 channels in [0, 1]."""
+  colours = image[..., :3] if image.shape[-1] > 1 else np.repeat(image, 3, -1)
+  opaque = np.ones((*image.shape[:2], 1))
+  return np.concatenate([np.clip(colours, 0, 1), opaque], axis=-1)
+
+
+def difference(image: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
+  """What the reconstruction adds, amplified, around grey."""
+  return 0.5 + AMPLIFICATION * (reconstruction - image)
+
+
+def error(image: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
+  """The mean absolute error of each pixel's channels, as a colour."""
+  errors = np.abs(reconstruction - image).mean(axis=-1)
+  return matplotlib.colormaps['cividis'](errors / MAX_ERROR)[..., :3]
+
+
+def channel_grid(representations: list[np.ndarray]) -> np.ndarray:
+  """All channels of up to three representations, as red, green and blue.
+
+  As in figure 14 of Rusu et al. (2022): every channel of a representation is
+  scaled by its maximum, if that is more than 1.
+
+  Args:
+    representations: each `[height, width, units]`.
+
+  Returns:
+    uint8 `[rows * (height + 1) + 1, columns * (width + 1) + 1, 3]`; channels
+    run row by row, with white lines between them.
+  """
+  height, width, units = representations[0].shape
+  columns = math.ceil(math.sqrt(units))
+  rows = math.ceil(units / columns)
+  grid = np.zeros((rows * columns, height + _GAP, width + _GAP, 3))
+  grid[:, :_GAP] = grid[:, :, :_GAP] = 1
+  for colour, representation in enumerate(representations):
+    finite = np.nan_to_num(representation.astype(np.float32))
+    channels = np.moveaxis(finite, -1, 0)
+    channels = channels / np.maximum(1, channels.max((1, 2), keepdims=True))
+    grid[:units, _GAP:, _GAP:, colour] = np.clip(channels, 0, 1)
+  grid = grid.reshape(rows, columns, height + _GAP, width + _GAP, 3)
+  grid = grid.swapaxes(1, 2).reshape(rows * (height + _GAP), -1, 3)
+  grid = np.pad(grid, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=1)
+  return np.rint(grid * 255).astype(np.uint8)

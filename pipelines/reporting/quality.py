@@ -1,0 +1,163 @@
+"""How well a dataset's networks know their images, in numbers and charts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipelines.published import Published
+from pipelines.reporting import charts
+from pipelines.reporting.contents import Contents, class_name
+from pipelines.reporting.page import Section, Table
+from pipelines.reporting.pictures import picture
+from pipelines.reporting.refits import Refits
+
+# Classes that fit in a chart.
+_MAX_CLASSES = 20
+_PSNR, _LOSS = 'PSNR in dB', 'Loss of the last step'
+
+
+def quality(contents: Contents) -> Section:
+  psnr = {split: m.psnr for split, m in contents.measures.items()}
+  loss = {split: m.final_loss for split, m in contents.measures.items()}
+  medians = ', '.join(
+    f'{split} {np.median(values):.2f} dB' for split, values in psnr.items()
+  )
+  return Section(
+    title='How well the networks know the images',
+    text=[
+      f'Median PSNR: {medians}. PSNR is that of the reconstruction over the '
+      'whole grid, of images scaled to [0, 1]. The loss is that of the last '
+      'step, on its batch of pixels.'
+    ],
+    pictures=[
+      (
+        picture(
+          'psnr',
+          f'Histogram of PSNR by split; median {medians}.',
+          charts.histogram,
+          *(psnr, _PSNR),
+        ),
+        'PSNR of all images.',
+      ),
+      (
+        picture(
+          'loss',
+          'Histogram of the final loss by split; the table has its numbers.',
+          charts.histogram,
+          *(loss, _LOSS),
+        ),
+        'Final loss of all images.',
+      ),
+    ],
+    tables=[_table('split', {s: (psnr[s], loss[s]) for s in psnr})],
+  )
+
+
+def _table(name: str, rows: dict[str, tuple], title: str = '') -> Table:
+  """Statistics of PSNR and loss, by the name of the row."""
+  return Table(
+    header=[
+      *(name, 'images', 'mean PSNR', 'min', '5 %', 'median', '95 %', 'max'),
+      *('median loss', '95 %'),
+    ],
+    rows=[
+      [
+        row,
+        f'{len(psnr):,}',
+        f'{np.mean(psnr):.2f}',
+        *(f'{x:.2f}' for x in np.quantile(psnr, (0, 0.05, 0.5, 0.95, 1))),
+        *(f'{x:.3g}' for x in np.quantile(loss, (0.5, 0.95))),
+      ]
+      for row, (psnr, loss) in rows.items()
+    ],
+    title=title,
+  )
+
+
+def classes(dataset: Published, contents: Contents) -> Section:
+  sampled = contents.sampled
+  groups = {
+    (split, label): np.flatnonzero(
+      (sampled.split == split) & (sampled.label == label)
+    )
+    for label in np.unique(sampled.label)
+    for split in contents.measures
+  }
+  groups = {group: rows for group, rows in groups.items() if len(rows)}
+  labels = sorted(
+    {label for _, label in groups},
+    key=lambda label: np.median(sampled.psnr[sampled.label == label]),
+  )
+  limit = ''
+  if len(labels) > _MAX_CLASSES:
+    labels = labels[:_MAX_CLASSES]
+    limit = f'; the charts show the lowest {_MAX_CLASSES}'
+
+  def by_split(values: np.ndarray) -> dict:
+    return {
+      split: {
+        class_name(dataset, label): values[groups[split, label]]
+        for label in labels
+        if (split, label) in groups
+      }
+      for split in contents.measures
+    }
+
+  return Section(
+    title='By class',
+    text=[f'{contents.coverage} The lowest median PSNR comes first{limit}.'],
+    pictures=[
+      (
+        picture(
+          f'{name}_by_class',
+          f'{label} of each class and split; the table has the numbers.',
+          charts.intervals,
+          *(by_split(values), label),
+        ),
+        f'{label}: median, 25 to 75 % (thick) and 5 to 95 % (thin).',
+      )
+      for name, label, values in (
+        ('psnr', _PSNR, sampled.psnr),
+        ('loss', _LOSS, sampled.final_loss),
+      )
+    ],
+    tables=[
+      _table(
+        'class',
+        {
+          f'{class_name(dataset, label)}, {split}': (
+            sampled.psnr[rows],
+            sampled.final_loss[rows],
+          )
+          for (split, label), rows in groups.items()
+        },
+        title='Numbers of all classes',
+      )
+    ],
+  )
+
+
+def losses(contents: Contents, refits: Refits) -> Section:
+  fits = [refits.fits[example['place']] for example in contents.drawn]
+  losses = np.array([fit.losses for fit in fits])
+  first, last = np.median(losses[:, 0]), np.median(losses[:, -1])
+  return Section(
+    title='Loss against the step',
+    text=[
+      f'Of {len(fits)} images drawn at random and fitted again, because a '
+      'dataset does not keep its losses. The loss is the mean over a batch of '
+      'pixels of the squared errors of the channels, normalised, summed.'
+    ],
+    pictures=[
+      (
+        picture(
+          'loss_curve',
+          f'The loss falls from a median of {first:.3g} at the first step to '
+          f'{last:.3g} at the last of {losses.shape[1]} steps.',
+          charts.loss_curve,
+          losses,
+        ),
+        f'Loss of {len(fits)} images, at each of {losses.shape[1]} steps.',
+      )
+    ],
+  )
