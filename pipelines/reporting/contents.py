@@ -107,7 +107,7 @@ def read_contents(
   Args:
     dataset: to read.
     num_shards: to read whole, at most, spread evenly over the dataset.
-    num_drawn: examples to draw, the same ones whenever the dataset is read.
+    num_drawn: examples to draw, the same ones of all datasets cut alike.
 
   Raises:
     OSError: if a file cannot be read.
@@ -118,8 +118,8 @@ def read_contents(
     for shard, manifest in read_manifests(dataset).items()
   }
   places = [(s, row) for s, m in manifests.items() for row in range(len(m.ids))]
-  chosen = random.Random(dataset.metadata.fingerprint)
-  drawn = chosen.sample(places, min(num_drawn, len(places)))
+  # The same ones for all seeds, to be compared.
+  drawn = random.Random(0).sample(places, min(num_drawn, len(places)))
   by_psnr = sorted(places, key=lambda p: manifests[p[0]].psnr[p[1]])
   worst, best = by_psnr[:NUM_EXTREMES], by_psnr[: -NUM_EXTREMES - 1 : -1]
   whole = _spread([s for s, m in manifests.items() if m.ids], num_shards)

@@ -51,10 +51,10 @@ def representations(
   return Section(
     title='Representations',
     text=[
-      f'{contents.coverage} {median:.1%} of a representation are zeros '
-      f'(median; 5 to 95 %: {low:.1%} to {high:.1%}). In one image, '
+      f'{contents.coverage} {100 * median:.1f} % of a representation are zeros '
+      f'(median; 5 to 95 %: {100 * low:.1f} to {100 * high:.1f} %). On average '
       f'{np.mean(sampled.dead):.1f} of the {units} channels are zero at every '
-      f'pixel on average; {dead or "none"} in all of these images.'
+      f'pixel of an image; {dead or "none"} at every pixel of all images.'
     ],
     pictures=pictures,
   )
