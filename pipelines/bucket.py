@@ -18,6 +18,19 @@ WRITE = (*READ, 'storage.objects.create', 'storage.objects.delete')
 _TIMEOUT = 10  # Seconds.
 
 
+def readable(text: str) -> pathlib.Path:
+  """The path of a dataset that a user wrote.
+
+  Raises:
+    BuildError: if it is in a bucket that cannot be read.
+    ValueError: if it is neither local nor in a bucket.
+  """
+  path = storage.path(text)
+  if storage.is_remote(path):
+    check_access(path, READ)
+  return path
+
+
 def check_access(path: pathlib.Path, permissions: tuple[str, ...]) -> None:
   """Makes sure that there is a bucket in which everything needed is allowed.
 

@@ -13,15 +13,21 @@ The same command goes on after any interruption.
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
 from collections import Counter
 
 import tensorflow_datasets as tfds
 
 from linac_tfds import Cifar10Linac
-from pipelines import lock, options, private_key, publish, storage, summary
+from pipelines import (
+  console,
+  lock,
+  options,
+  private_key,
+  publish,
+  storage,
+  summary,
+)
 from pipelines.errors import BuildError, printable, reason_of
 from pipelines.local import devices, launch
 from pipelines.plan import FAILURE_FILE, MANIFESTS, DatasetPlan
@@ -142,10 +148,7 @@ def _run_on(runner, beam_options, plan) -> None:
 
 def main(argv: list[str]) -> int:
   """Returns the exit status: 0, 1 for a failed build, 2 for bad arguments."""
-  # TFDS then uses the client that this project uses, not TensorFlow's.
-  os.environ.setdefault('EPATH_USE_TF', 'false')
-  # Beam and TFDS have warnings of their own on being imported.
-  logging.getLogger().setLevel(logging.ERROR)
+  console.set_up()
   if not sys.stderr.isatty():
     tfds.disable_progress_bar()  # It draws over itself, which a file cannot.
   try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import pathlib
 import threading
 import time
@@ -32,7 +33,7 @@ def hold(folder: pathlib.Path) -> Iterator[None]:
   """
   file, holder = folder / HOLDER_FILE, Holder.of_this_process()
   while not _create(file, holder):
-    _remove_if_ended(file, holder)
+    _remove_if_ended(file)
   stop = threading.Event()
   keeper = threading.Thread(
     target=_renew, args=(file, holder, stop), name='lease', daemon=True
@@ -48,6 +49,28 @@ def hold(folder: pathlib.Path) -> Iterator[None]:
         file.unlink()
 
 
+def is_held(folder: pathlib.Path) -> bool:
+  """Whether a build is at work in a config's folder."""
+  other, age, _ = _look(folder / HOLDER_FILE)
+  return _lasts(other, age)
+
+
+def _lasts(other: Holder | None, age: float) -> bool:
+  return other is not None and not other.is_gone() and age < _EXPIRY
+
+
+def _look(file: pathlib.Path) -> tuple[Holder | None, float, str]:
+  """Who holds a lease, seconds since it was renewed, and its generation."""
+  try:
+    info = file.fs.info(str(file))
+    other = json_file.read(file, Holder)
+  except FileNotFoundError:
+    return None, math.inf, ''
+  except ValueError:
+    other = None  # Damaged.
+  return other, time.time() - info['mtime'].timestamp(), info['generation']
+
+
 def _create(file: pathlib.Path, holder: Holder) -> bool:
   """Whether the lease was free."""
   try:
@@ -60,26 +83,21 @@ def _create(file: pathlib.Path, holder: Holder) -> bool:
   return True
 
 
-def _remove_if_ended(file: pathlib.Path, holder: Holder) -> None:
+def _remove_if_ended(file: pathlib.Path) -> None:
   """Raises BuildError unless the lease that is there has ended."""
-  try:
-    info = file.fs.info(str(file))
-    other = json_file.read(file, Holder)
-  except FileNotFoundError:
-    return
-  except ValueError:
-    other = None  # Damaged.
-  age = time.time() - info['mtime'].timestamp()
-  if other and not other.is_gone() and age < _EXPIRY:
+  other, age, generation = _look(file)
+  if _lasts(other, age):
     raise BuildError(
       f'Another build is at work in {file.parent}: process {other.pid} on '
       f'{printable(other.host)}, since {printable(other.since)}. Wait for it '
       f'or stop it; what it finished is kept. If it is dead, its lease ends '
       f'{_EXPIRY - age:.0f} s from now.'
     )
+  if not generation:
+    return  # It has just been given up.
   bucket, key, _ = file.fs.split_path(str(file))
   # This one alone: another build may take over in the same moment.
-  condition = {'ifGenerationMatch': info['generation']}
+  condition = {'ifGenerationMatch': generation}
   with contextlib.suppress(FileNotFoundError, FileExistsError):
     file.fs.call('DELETE', 'b/{}/o/{}', bucket, key, **condition)
 

@@ -70,6 +70,8 @@ def is_held(folder: pathlib.Path) -> bool:
 
   It tries the lock for a moment, which no build is refused for.
   """
+  if storage.is_remote(folder):
+    return lease.is_held(folder)
   handle = os.open(folder, os.O_RDONLY)
   try:
     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,7 +12,7 @@ from google.protobuf import json_format
 
 from linac_tfds import config_names
 from linac_tfds.schema import STORAGE_DTYPES, ImageSchema, example_features
-from pipelines import json_file
+from pipelines import json_file, storage
 from pipelines.manifest import Manifest, describes
 from pipelines.plan import (
   MANIFESTS,
@@ -105,8 +105,8 @@ def read_manifests(dataset: Published) -> dict[ShardSpec, Manifest]:
     OSError: if one cannot be read.
     ValueError: if one is damaged.
   """
-  manifests = {}
-  for shard in dataset.plan.shards():
+
+  def read(shard: ShardSpec) -> Manifest:
     name = shard.file_name(dataset.plan.file_format)
     path = dataset.directory / MANIFESTS / f'{name}.json'
     manifest = json_file.read(path, Manifest)
@@ -115,8 +115,11 @@ def read_manifests(dataset: Published) -> dict[ShardSpec, Manifest]:
         f'{path} is not the manifest of its shard. `python -m pipelines.verify '
         f'{dataset.directory}` says what is wrong.'
       )
-    manifests[shard] = manifest
-  return manifests
+    return manifest
+
+  shards = dataset.plan.shards()
+  found = storage.map_files(read, shards, storage.is_remote(dataset.directory))
+  return dict(zip(shards, found, strict=True))
 
 
 def with_private_key(

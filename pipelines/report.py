@@ -10,11 +10,10 @@ need `pip install 'linac-tfds[viz]'`.
 from __future__ import annotations
 
 import argparse
-import logging
-import os
 import pathlib
 import sys
 
+from pipelines import bucket, console, storage
 from pipelines.errors import BuildError, printable
 from pipelines.options import Parser
 from pipelines.published import (
@@ -64,7 +63,7 @@ def report(
   )
 
   check_published(directory)
-  if output.is_relative_to(directory):
+  if not storage.is_remote(directory) and output.is_relative_to(directory):
     raise ValueError(
       f'{output} is inside the dataset, where no other files may be. Pass '
       'another --output.'
@@ -136,13 +135,13 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 def main(argv: list[str]) -> int:
   """Returns the exit status: 0, or 2 for bad arguments or a damaged dataset."""
-  logging.getLogger().setLevel(logging.ERROR)  # TFDS warns on being imported.
+  console.set_up()
   try:
     args = _parse(argv)
-    directory, output = (
-      pathlib.Path(os.path.abspath(os.path.expanduser(path)))
-      for path in (args.dataset_dir, args.output)
-    )
+    directory = bucket.readable(args.dataset_dir)
+    output = storage.path(args.output)
+    if storage.is_remote(output):
+      raise ValueError(f'output={args.output} is not a local folder.')
     path = report(
       directory, output, args.private_key_file, args.examples, args.shards
     )
@@ -154,7 +153,7 @@ def main(argv: list[str]) -> int:
       file=sys.stderr,
     )
     return 2
-  except (OSError, ValueError, BuildError) as error:
+  except (*storage.errors(), ValueError, BuildError) as error:
     print(f'error: {printable(str(error))}', file=sys.stderr)
     return 2
   except KeyboardInterrupt:

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import logging
-import os
 import pathlib
 import re
 import sys
@@ -23,9 +21,9 @@ import time
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from pipelines import lock
+from pipelines import bucket, console, lock, storage
 from pipelines.errors import BuildError, printable
-from pipelines.manifest import read_manifest
+from pipelines.manifest import read_manifests
 from pipelines.options import Parser
 from pipelines.plan import (
   FAILURE_FILE,
@@ -114,9 +112,10 @@ def find_status(directory: pathlib.Path) -> list[Status]:
   """
   match = _FOLDER.fullmatch(directory.name)
   folder = directory.parent if match else directory
-  staged = sorted(path.parent for path in folder.glob(f'staging.*/{PLAN_FILE}'))
+  found = [p for p in storage.entries(folder) if _FOLDER.fullmatch(p.name)]
+  staged = [path for path in found if (path / PLAN_FILE).exists()]
   published = sorted(
-    (path for path in folder.glob('[0-9]*') if _is_published(path)),
+    filter(_is_published, found),
     key=lambda path: tfds.core.Version(path.name),
   )
   newest = max(staged, key=_begun, default=None)
@@ -143,7 +142,7 @@ def _is_published(path: pathlib.Path) -> bool:
 
 def _begun(staging: pathlib.Path) -> float:
   """When the last build in a staging folder wrote its plan."""
-  return (staging / PLAN_FILE).stat().st_mtime
+  return storage.times(staging)[PLAN_FILE]
 
 
 def _published_status(directory: pathlib.Path) -> Status:
@@ -167,7 +166,7 @@ def _staged_status(staging: pathlib.Path, is_newest: bool) -> Status:
   plan, since = load_plan(str(staging)), _begun(staging)
   sizes = shard_sizes(plan)
   finished = finished_shards(plan, sizes)
-  manifests = [read_manifest(plan, shard) for shard in plan.shards()]
+  manifests = read_manifests(plan).values()
   bad = [example for m in manifests if m for example in m.bad_examples]
   notes = [f'{example.id!r}: {example.reason}' for example in bad]
   failure, state = staging / FAILURE_FILE, 'stopped'
@@ -226,16 +225,14 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 def main(argv: list[str]) -> int:
   """Returns the exit status, as above."""
-  logging.getLogger().setLevel(logging.ERROR)  # TFDS warns on being imported.
+  console.set_up()
   try:
     args = _parse(argv)
-    directory = pathlib.Path(
-      os.path.abspath(os.path.expanduser(args.dataset_dir))
-    )
+    directory = bucket.readable(args.dataset_dir)
     if args.watch:
       watch(directory)
     statuses = find_status(directory)
-  except (OSError, ValueError, BuildError) as error:
+  except (*storage.errors(), ValueError, BuildError) as error:
     print(f'error: {printable(str(error))}', file=sys.stderr)
     return 2
   except KeyboardInterrupt:

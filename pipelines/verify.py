@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import logging
-import os
 import pathlib
 import secrets
 import sys
 
 from linac_tfds.sources import find_source, is_prepared
-from pipelines import bucket, storage
+from pipelines import bucket, console, storage
 from pipelines.errors import BuildError, printable
 from pipelines.options import Parser
 from pipelines.published import (
@@ -147,14 +145,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 def main(argv: list[str]) -> int:
   """Returns the exit status: 0 if sound, 1 if not, 2 for bad arguments."""
-  os.environ.setdefault('EPATH_USE_TF', 'false')  # As in pipelines.build.
-  logging.getLogger().setLevel(logging.ERROR)  # TFDS warns on being imported.
+  console.set_up()
   try:
     args = _parse(argv)
     seed = args.sample_seed
-    directory = storage.path(args.dataset_dir)
-    if storage.is_remote(directory):
-      bucket.check_access(directory, bucket.READ)
+    directory = bucket.readable(args.dataset_dir)
     checks = verify(
       directory,
       args.source_data_dir,
@@ -162,7 +157,7 @@ def main(argv: list[str]) -> int:
       num_refits=0 if args.quick else args.examples,
       sample_seed=secrets.randbelow(2**32) if seed is None else seed,
     )
-  except (OSError, ValueError, BuildError) as error:
+  except (*storage.errors(), ValueError, BuildError) as error:
     print(f'error: {printable(str(error))}', file=sys.stderr)
     return 2
   except KeyboardInterrupt:

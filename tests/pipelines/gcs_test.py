@@ -8,8 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from pipelines import build, storage, verify
+from pipelines import build, report, status, storage, verify
 from pipelines.errors import BuildError
+from pipelines.lock import only_build_in
 from pipelines.manifest import sound_manifest
 from pipelines.prepare import Settings
 from pipelines.private_key import find_private_key
@@ -220,3 +221,22 @@ def test_a_bucket_that_cannot_be_used_is_refused(
   for command, name in ((build.main, '--data_dir='), (verify.main, '')):
     assert command([f'{name}{folder}']) in (1, 2)
     assert re.search(message, capsys.readouterr().err)
+
+
+def test_status_and_report_read_a_bucket(remote, tmp_path, capsys):
+  plan = remote.plan()
+  plan.save()
+  first = plan.shards()[0]
+  list(finish_shards((first,)))
+  with only_build_in(plan.directory.parent):
+    assert status.main([str(plan.directory)]) == 0
+    assert 'running since' in capsys.readouterr().out
+  assert status.main([str(plan.directory.parent)]) == 1
+  output = capsys.readouterr().out
+  assert f'images   {first.size} of 120' in output
+  remote.run(plan)
+  assert status.main([str(plan.directory.parent)]) == 0
+  assert 'finished' in capsys.readouterr().out
+  arguments = [f'--output={tmp_path}', '--examples=0', '--shards=1']
+  assert report.main([str(plan.directory), *arguments]) == 0
+  assert plan.config_name in (tmp_path / 'report.html').read_text()
