@@ -100,7 +100,9 @@ def classes(dataset: Published, contents: Contents) -> Section:
         for label in labels
         if (split, label) in groups
       }
+      # No shard of a split may have been read.
       for split in contents.measures
+      if any((split, label) in groups for label in labels)
     }
 
   return Section(
