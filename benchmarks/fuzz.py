@@ -8,6 +8,7 @@ exit status 1.
 """
 
 import collections
+import contextlib
 import copy
 import dataclasses
 import hashlib
@@ -19,8 +20,10 @@ import sys
 import tempfile
 import time
 
+from google.protobuf import json_format
+
 from linac_tfds import config_names
-from linac_tfds.schema import ImageSchema
+from linac_tfds.schema import ImageSchema, example_features
 from pipelines import publish
 from pipelines.errors import BuildError
 from pipelines.manifest import (
@@ -30,7 +33,19 @@ from pipelines.manifest import (
   read_manifest,
   write_manifest,
 )
-from pipelines.plan import PLAN_FILE, DatasetPlan, SourceSpec, load_plan
+from pipelines.plan import (
+  DATASET,
+  PLAN_FILE,
+  DatasetPlan,
+  SourceSpec,
+  load_plan,
+)
+from pipelines.published import (
+  FEATURES_FILE,
+  LABELS_FILE,
+  feature_types,
+  open_published,
+)
 from transforms.config import LinacConfig
 
 # Values to put in place of others, and text to put between others.
@@ -124,15 +139,24 @@ class Files:
     write_manifest(self.plan, self.shard, _manifest_of(self.plan, self.shard))
     self.plan.directory.mkdir()
     (self.plan.directory / publish.INFO_FILE).touch()
-    self.metadata = self.plan.directory / publish.METADATA_FILE
-    self.metadata.write_text(
-      json.dumps({'fingerprint': self.plan.fingerprint, **self.plan.identity})
-    )
+    folder = self.plan.directory
     self.paths = {
       'manifest': manifest_path(self.plan, self.shard),
       'plan': self.plan.staging / PLAN_FILE,
-      'metadata': self.metadata,
+      'metadata': folder / publish.METADATA_FILE,
+      'features': folder / FEATURES_FILE,
     }
+    manifests = [_manifest_of(self.plan, s) for s in self.plan.shards()]
+    by_split = {
+      split: [m for m in manifests if m.split == split]
+      for split, _ in self.plan.splits
+    }
+    metadata = publish.dataset_metadata(self.plan, by_split)
+    self.paths['metadata'].write_text(json.dumps(metadata))
+    features = example_features(self.plan.source.schema, self.plan.config)
+    text = json_format.MessageToJson(features.to_proto())
+    self.paths['features'].write_text(text)
+    (folder / LABELS_FILE).write_text('a\nb\n')
 
   def parse_manifest(self, data: bytes) -> bool:
     """Whether it is a manifest; every field is of its type and length then."""
@@ -172,10 +196,44 @@ class Files:
 
   def parse_metadata(self, data: bytes) -> bool:
     """Whether a fingerprint is told; it is 64 hexadecimal digits then."""
-    self.metadata.write_bytes(data)
-    found = publish.published_fingerprint(self.plan)
+    with self._holding('metadata', data):
+      found = publish.published_fingerprint(self.plan)
     assert re.fullmatch('[0-9a-f]{64}|unknown', found)
     return found != 'unknown'
+
+  def parse_published(self, data: bytes) -> bool:
+    """Whether these metadata can be verified; they name no other place then."""
+    return self._open('metadata', data)
+
+  def parse_features(self, data: bytes) -> bool:
+    """Whether a dataset with these features can be verified."""
+    return self._open('features', data)
+
+  @contextlib.contextmanager
+  def _holding(self, name: str, data: bytes):
+    original = self.paths[name].read_bytes()
+    self.paths[name].write_bytes(data)
+    try:
+      yield
+    finally:
+      self.paths[name].write_bytes(original)
+
+  def _open(self, name: str, data: bytes) -> bool:
+    try:
+      with self._holding(name, data):
+        dataset = open_published(self.plan.directory)
+        feature_types(dataset)
+    except ValueError:
+      return False
+    plan = dataset.plan
+    folder = pathlib.Path(plan.data_dir) / DATASET
+    assert plan.directory.parents[1] == folder, plan.directory
+    assert plan.directory.parent.name == plan.config_name
+    assert all(shard.size > 0 for shard in plan.shards())
+    assert all('/' not in s.file_name(plan.file_format) for s in plan.shards())
+    assert all(type(size) is int for size in plan.source.schema.shape)
+    json.dumps(dataclasses.asdict(dataset.metadata), allow_nan=False)
+    return True
 
 
 def _signed(data: bytes) -> bytes:
@@ -282,7 +340,7 @@ def mutated_fields(number: int, rng: random.Random):
 
 def main(num_inputs: int) -> int:
   """Returns the exit status."""
-  rng, number = random.Random(0), num_inputs // 5
+  rng, number = random.Random(0), num_inputs // 7
   with tempfile.TemporaryDirectory() as data_dir:
     files = Files(data_dir)
     data = {name: path.read_bytes() for name, path in files.paths.items()}
@@ -292,6 +350,8 @@ def main(num_inputs: int) -> int:
         (files.parse_manifest, mutated_json(data['manifest'], number, rng)),
         (files.parse_plan, mutated_json(data['plan'], number, rng)),
         (files.parse_metadata, mutated_json(data['metadata'], number, rng)),
+        (files.parse_published, mutated_json(data['metadata'], number, rng)),
+        (files.parse_features, mutated_json(data['features'], number, rng)),
         (parse_config_name, mutated_names(number, rng)),
         (parse_field, mutated_fields(number, rng)),
       ]

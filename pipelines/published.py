@@ -150,7 +150,13 @@ def _load_schema(directory: pathlib.Path) -> ImageSchema:
   features = _load_types((directory / FEATURES_FILE).read_text())
   try:
     image = features['featuresDict']['features']['image']['image']
-    height, width, channels = map(int, image['shape']['dimensions'])
+    # Protocol buffers write whole numbers as text.
+    shape = json_file.convert(
+      image['shape']['dimensions'], tuple[str, str, str]
+    )
+    height, width, channels = map(int, shape)
+    if min(height, width, channels) < 1:
+      raise ValueError(f'its shape is {shape}')
     labels = tfds.features.ClassLabel(names_file=str(directory / LABELS_FILE))
   except (LookupError, TypeError, ValueError) as error:
     raise ValueError(

@@ -337,6 +337,13 @@ def test_malformed_files_are_failures(dataset, verify, name):
     assert verify('--quick')[0] == 1
 
 
+@pytest.mark.parametrize('size', ['Infinity', '"-1"', '"x"', '32.0'])
+def test_an_impossible_shape_is_a_failure(dataset, verify, size):
+  path = dataset / 'features.json'
+  path.write_text(path.read_text().replace('"32"', size, 1))
+  assert verify('--quick')[0] == 1
+
+
 @pytest.mark.parametrize(
   ('arguments', 'message'),
   [
