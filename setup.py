@@ -40,11 +40,12 @@ setuptools.setup(
     'tqdm',
   ],
   extras_require={
+    'dask': ['apache-beam[dask]'],
     'gcp': ['apache-beam[gcp]', 'gcsfs', 'universal_pathlib'],
     'gpu': ['jax[cuda12]'],
     'viz': ['jinja2', 'matplotlib'],
     'tests': [
-      'apache-beam[gcp]',
+      'apache-beam[dask,gcp]',
       'beartype',
       'cryptography',
       'dill',

@@ -33,8 +33,7 @@ from pipelines.local import devices, launch
 from pipelines.plan import FAILURE_FILE, MANIFESTS, DatasetPlan
 from pipelines.prepare import Settings, check_folder, make_plan
 from pipelines.progress import Progress
-
-_LOCAL_RUNNERS = ('directrunner', 'fnapirunner', 'switchingdirectrunner')
+from pipelines.runners import is_dask, is_local
 
 
 def build(
@@ -88,7 +87,7 @@ def _build(plan: DatasetPlan, settings: Settings, runner, beam_options) -> None:
     storage.remove(leftover)
   progress, totals = Progress(plan), Counter()
   try:
-    if _is_local(runner):
+    if is_local(runner):
       totals = launch.run(plan, num_workers, progress)
     else:
       _check_reference(plan)
@@ -118,11 +117,6 @@ def _option(beam_options, view: str, name: str):
   return getattr(beam_options.view_as(getattr(pipeline_options, view)), name)
 
 
-def _is_local(runner) -> bool:
-  name = runner if isinstance(runner, str) else type(runner).__name__
-  return runner is None or name.rpartition('.')[2].lower() in _LOCAL_RUNNERS
-
-
 def _check_reference(plan: DatasetPlan) -> None:
   if plan.private_key and plan.private_key.file is None:
     raise BuildError(
@@ -136,9 +130,15 @@ def _run_on(runner, beam_options, plan) -> None:
 
   from pipelines.flow import build_datasets
 
+  stagings = [str(plan.staging)]
   try:
-    with beam.Pipeline(runner=runner, options=beam_options) as root:
-      build_datasets(root, [str(plan.staging)])
+    if is_dask(runner):
+      from pipelines import on_dask
+
+      on_dask.run(stagings, beam_options)
+    else:
+      with beam.Pipeline(runner=runner, options=beam_options) as root:
+        build_datasets(root, stagings)
   except Exception as error:
     raise BuildError(
       f'The build failed: {reason_of(error)}\nFinished shards are kept: run '

@@ -31,11 +31,18 @@ _MAX_REASONS = 10
 
 def build_datasets(root: beam.Pipeline, stagings: list[str]) -> None:
   """Builds every dataset whose plan is saved in one of the staging folders."""
-  _ = (
+  finish_datasets(
     root
     | 'Datasets' >> beam.Create(stagings)
     | 'PlanTasks' >> beam.FlatMap(plan_tasks)
     | 'Redistribute' >> beam.Reshuffle()
+  )
+
+
+def finish_datasets(tasks: beam.PCollection[Task]) -> None:
+  """Fits and writes all tasks of some datasets, and publishes these."""
+  _ = (
+    tasks
     | 'FitAndWrite' >> beam.FlatMap(fit_task)
     | 'GroupByDataset' >> beam.GroupByKey()
     | 'Finalise' >> beam.MapTuple(finalise)

@@ -22,6 +22,7 @@ from pipelines.prepare import (
   check_folder,
 )
 from pipelines.private_key import ENVIRONMENT
+from pipelines.runners import is_dask
 from transforms.config import (
   ACTIVATIONS,
   KEY_DERIVATIONS,
@@ -253,6 +254,8 @@ def _beam_options(rest: list[str], runner: str | None):
     return None  # Importing Beam takes seconds.
   from apache_beam.options.pipeline_options import PipelineOptions
 
+  if is_dask(runner):
+    _know_dask_options(runner)
   parser = beam_parser()
   _, unknown = parser.parse_known_args(rest)
   if unknown:
@@ -262,3 +265,13 @@ def _beam_options(rest: list[str], runner: str | None):
     hint = f' Did you mean {near[0]}?' if near else ''
     raise ValueError(f'unknown option {option}.{hint}')
   return PipelineOptions(rest, runner=runner)
+
+
+def _know_dask_options(runner: str) -> None:
+  """Has Dask's runner register its options; Beam does so for all others."""
+  try:
+    import apache_beam.runners.dask.dask_runner  # noqa: F401
+  except ImportError as error:
+    raise ValueError(
+      f"runner={runner} needs Dask ({error}): pip install -e '.[dask]'."
+    ) from error

@@ -1,9 +1,11 @@
 import dataclasses
 import itertools
 
+import apache_beam as beam
 import tensorflow_datasets as tfds
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from pipelines.flow import plan_tasks
+from pipelines.flow import build_datasets, plan_tasks
 from pipelines.plan import FAILURE_FILE
 from pipelines.prepare import Settings
 from pipelines.shards import finish_shards
@@ -55,6 +57,16 @@ def test_a_dataset_that_fails_does_not_hold_up_another(lab):
   assert tfds.builder_from_directory(good.directory).info.splits['train']
   assert not bad.directory.exists()
   assert 'diverged' in (bad.staging / FAILURE_FILE).read_text()
+
+
+def test_the_flow_is_a_line():
+  """DaskRunner silently skips branches, and outputs with tags."""
+  root = beam.Pipeline(runner=FnApiRunner())
+  build_datasets(root, ['staging'])
+  steps = root.transforms_stack[0].parts
+  assert not steps[0].inputs[0].producer
+  for before, step in itertools.pairwise(steps):
+    assert list(before.outputs.values()) == list(step.inputs)
 
 
 def test_an_interrupted_build_goes_on(lab):

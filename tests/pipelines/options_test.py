@@ -88,6 +88,14 @@ def test_beam_options_are_passed_on():
   assert view.job_name == 'linac'
 
 
+def test_options_of_dask_are_known_once_it_is_asked_for():
+  pytest.importorskip('dask')
+  argv = ['--runner=DaskRunner', '--dask_scheduler_file=scheduler.json']
+  assert options.parse(argv).beam.get_all_options()['scheduler_file'] == (
+    'scheduler.json'
+  )
+
+
 @pytest.mark.parametrize(
   ('argv', 'message'),
   [
