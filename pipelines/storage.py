@@ -13,6 +13,7 @@ import functools
 import hashlib
 import os
 import pathlib
+import secrets
 import shutil
 import sys
 import tempfile
@@ -90,7 +91,8 @@ def writing(path: pathlib.Path) -> Iterator[pathlib.Path]:
       path.fs.put_file(str(part), str(path), metadata=metadata)
     return
   path.parent.mkdir(parents=True, exist_ok=True)
-  part = path.with_name(f'{path.name}.tmp{os.getpid()}')
+  # Other processes may write the same, on other machines with equal pids.
+  part = path.with_name(f'{path.name}.tmp{secrets.token_hex(4)}')
   try:
     yield part
     with open(part, 'rb') as f:
