@@ -4,6 +4,8 @@ import pathlib
 
 import setuptools
 
+CLASSIFIERS = ['orbax-checkpoint>=0.11', 'safetensors']
+
 setuptools.setup(
   name='linac-tfds',
   version='0.1.0',
@@ -14,7 +16,7 @@ setuptools.setup(
   license='Apache-2.0',
   python_requires='>=3.11',
   packages=setuptools.find_packages(
-    include=['transforms*', 'linac_tfds*', 'pipelines*']
+    include=['transforms*', 'linac_tfds*', 'pipelines*', 'classifiers*']
   ),
   package_data={'': ['README.md', 'CITATIONS.bib', 'TAGS.txt', '*.jinja']},
   install_requires=[
@@ -40,11 +42,13 @@ setuptools.setup(
     'tqdm',
   ],
   extras_require={
+    'classifiers': CLASSIFIERS,
     'dask': ['apache-beam[dask]'],
     'gcp': ['apache-beam[gcp]', 'gcsfs', 'universal_pathlib'],
     'gpu': ['jax[cuda12]'],
     'viz': ['jinja2', 'matplotlib'],
     'tests': [
+      *CLASSIFIERS,
       'apache-beam[dask,gcp]',
       'beartype',
       'cryptography',

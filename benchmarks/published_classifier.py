@@ -1,0 +1,84 @@
+"""The WideResNet-70-16: importing a file of its size, and one forward pass.
+
+  python -m benchmarks.published_classifier
+
+The file holds random numbers under the names and shapes of the published one,
+which takes a network to download. Needs 2.2 GB of disk, in TMPDIR, and 4 GB of
+memory.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import resource
+import tempfile
+import time
+
+import jax
+import numpy as np
+
+from classifiers import import_published, load_model
+
+SHAPES = 'tests/golden/wrn70_16_shapes.json'
+IMAGES = 8
+REPEATS = 3
+
+
+def write_random(path: pathlib.Path) -> None:
+  """Writes `[params, state]` as the published file has them."""
+  random = np.random.default_rng(0)
+  shapes = json.loads(pathlib.Path(SHAPES).read_text())
+  content = np.empty(2, object)
+  for i, what in enumerate(('params', 'state')):
+    content[i] = {
+      module: {
+        entry: np.abs(random.standard_normal(shape, np.float32)) / 30
+        if shape
+        else np.int32(1)
+        for entry, shape in entries.items()
+      }
+      for module, entries in shapes[what].items()
+    }
+  np.save(path, content, allow_pickle=True)
+
+
+def main() -> None:
+  with tempfile.TemporaryDirectory() as folder:
+    file = pathlib.Path(folder, 'random.npy')
+    out = pathlib.Path(folder, 'random.safetensors')
+    write_random(file)
+    start = time.perf_counter()
+    line = import_published.main([str(file), str(out)])
+    import_seconds = time.perf_counter() - start
+    model = load_model(out)
+  inputs = np.random.default_rng(0).random((IMAGES, 32, 32, 256), np.float32)
+  start = time.perf_counter()
+  model.logits(inputs).block_until_ready()
+  compile_seconds = time.perf_counter() - start
+  seconds = []
+  for _ in range(REPEATS):
+    start = time.perf_counter()
+    model.logits(inputs).block_until_ready()
+    seconds.append(time.perf_counter() - start)
+  print(
+    json.dumps(
+      {
+        'benchmark': 'published_classifier',
+        'device': jax.devices()[0].device_kind,
+        'depth': line['depth'],
+        'width': line['width'],
+        'import_s': round(import_seconds, 1),
+        'first_pass_s': round(compile_seconds, 1),
+        'pass_s': [round(s, 2) for s in seconds],
+        'images_per_pass': IMAGES,
+        'peak_memory_gb': round(
+          resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 1
+        ),
+      }
+    )
+  )
+
+
+if __name__ == '__main__':
+  main()

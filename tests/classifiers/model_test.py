@@ -1,0 +1,63 @@
+"""Files of classifiers are read back exactly, or refused with a reason."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from classifiers import Model, ModelSpec, load_model, save_model
+
+
+def test_a_saved_model_is_read_back(tmp_path, random_model):
+  model = random_model(in_channels=3)
+  path = tmp_path / 'model.safetensors'
+  save_model(path, model)
+  loaded = load_model(path)
+  assert loaded.spec == model.spec
+  jax.tree.map(np.testing.assert_array_equal, loaded.variables, model.variables)
+  assert [p.name for p in tmp_path.iterdir()] == ['model.safetensors']
+
+
+def test_a_model_that_does_not_fit_its_description_is_refused(
+  tmp_path, random_model
+):
+  model = random_model(in_channels=3)
+  path = tmp_path / 'model.safetensors'
+  spec = dataclasses.replace(model.spec, in_channels=4, num_classes=7)
+  save_model(path, Model(spec, model.variables))
+  with pytest.raises(ValueError, match='misshapen params/init_conv') as error:
+    load_model(path)
+  assert 'misshapen params/logits/bias' in str(error.value)
+
+
+@pytest.mark.parametrize('metadata', [None, {}, {'depth': 10}, 3, {'x': 1}])
+def test_other_files_are_refused(tmp_path, metadata):
+  path = tmp_path / 'model.safetensors'
+  text = None if metadata is None else {'classifier': json.dumps(metadata)}
+  safetensors.numpy.save_file({'a': np.zeros(3)}, path, text)
+  with pytest.raises(ValueError, match='no classifier'):
+    load_model(path)
+  path.write_bytes(b'text')
+  with pytest.raises(ValueError, match='no classifier'):
+    load_model(path)
+
+
+@pytest.mark.parametrize(
+  'field',
+  [
+    {'depth': 12},
+    {'width': 0},
+    {'in_channels': '3'},
+    {'num_classes': True},
+    {'inputs': 'pixels'},
+    {'config_name': ''},
+  ],
+)
+def test_a_spec_names_the_field_that_is_wrong(field):
+  valid = ModelSpec(10, 1, 3, 10, 'image', 'seed_1')
+  (name,) = field
+  with pytest.raises(ValueError, match=f'{name}='):
+    dataclasses.replace(valid, **field)
