@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 
 
@@ -27,6 +28,7 @@ def run(main, argv: list[str]) -> int:
   Returns:
     The exit status: 0, 2 for bad arguments or files, 130 when interrupted.
   """
+  logging.getLogger().setLevel(logging.ERROR)  # TFDS and Orbax say a lot.
   try:
     print(json.dumps(main(argv)))
   except (OSError, ValueError) as error:

@@ -1,10 +1,32 @@
-"""Classifiers without training, for tests of what is around them."""
+"""Small datasets of representations, and classifiers without training."""
 
 import flax
 import numpy as np
 import pytest
 
+import linac_tfds
 from classifiers import Model, ModelSpec
+from linac_tfds import Cifar10Linac, LinacBuilderConfig
+
+TINY = LinacBuilderConfig(
+  source='sample',
+  seed=3,
+  num_layers=2,
+  width=8,
+  num_features=2,
+  representation_layer=1,
+  num_epochs=1,
+  batch_size=128,
+)
+
+
+@pytest.fixture(scope='session')
+def tiny_dir(tmp_path_factory):
+  """A data folder with the sample, and representations of a tiny network."""
+  folder = tmp_path_factory.mktemp('tiny')
+  linac_tfds.Sample(data_dir=folder).download_and_prepare()
+  Cifar10Linac(config=TINY, data_dir=folder).download_and_prepare()
+  return folder
 
 
 @pytest.fixture
