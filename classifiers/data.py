@@ -11,6 +11,9 @@ import tensorflow_datasets as tfds
 
 from linac_tfds import sources
 
+# Examples that are shuffled together: 1 GB of float16 representations.
+_SHUFFLED = 2048
+
 
 @dataclasses.dataclass(frozen=True)
 class Split:
@@ -36,40 +39,57 @@ class Split:
 
   def examples(self, feature: str) -> Iterator[tuple[np.ndarray, int]]:
     """Yields (feature, label) in the dataset's order."""
-    info = self.builder.info
-    if info.file_format is tfds.core.FileFormat.ARRAY_RECORD:
+    if self._is_array_record:
       examples = self.builder.as_data_source(self.name)
     else:
-      examples = tfds.as_numpy(self.tf_dataset(feature))
+      read_config = tfds.ReadConfig(interleave_cycle_length=1)
+      examples = tfds.as_numpy(
+        self._dataset((feature, 'label'), read_config=read_config)
+      )
     for example in examples:
       yield example[feature], int(example['label'])
 
-  def tf_dataset(self, feature: str, shuffle_seed: int | None = None):
-    """A `tf.data.Dataset` of dictionaries with the feature and the label.
+  def shuffled_batches(
+    self, features: tuple[str, ...], size: int, seed: int, epoch: int
+  ) -> Iterator[dict[str, np.ndarray]]:
+    """Yields the batches of an epoch, the same ones for the same numbers.
 
-    Args:
-      feature: `image` or `representation`.
-      shuffle_seed: of the order of the files; None keeps the dataset's order.
+    Files are read in a random order, and examples shuffled among 2,048. A last,
+    smaller batch is left out.
 
     Raises:
-      ValueError: if the dataset is stored as ArrayRecord, which has none.
+      ValueError: if the dataset is stored as ArrayRecord.
     """
-    if self.builder.info.file_format is tfds.core.FileFormat.ARRAY_RECORD:
+    if self._is_array_record:
       raise ValueError(
         f'{self.builder.info.full_name} is stored as array_record; build it '
         'with --file_format=tfrecord to train on it.'
       )
+    state = np.random.SeedSequence([seed, epoch]).generate_state(1)
+    order = int(state[0])
+    # TFDS has one order for this dataset, unless told.
+    read_config = tfds.ReadConfig(
+      interleave_cycle_length=4, shuffle_seed=order, enable_ordering_guard=False
+    )
+    dataset = self._dataset(
+      features, read_config=read_config, shuffle_files=True
+    )
+    dataset = dataset.shuffle(_SHUFFLED, seed=order)
+    dataset = dataset.batch(size, drop_remainder=True).prefetch(2)
+    return dataset.as_numpy_iterator()
+
+  def _dataset(self, features: tuple[str, ...], **options):
+    """A `tf.data.Dataset` of some features."""
     return self.builder.as_dataset(
       split=self.name,
-      shuffle_files=shuffle_seed is not None,
-      decoders=tfds.decode.PartialDecoding({feature: True, 'label': True}),
-      read_config=tfds.ReadConfig(
-        interleave_cycle_length=1 if shuffle_seed is None else 4,
-        shuffle_seed=shuffle_seed,
-        # TFDS has one order for this dataset, unless told.
-        enable_ordering_guard=shuffle_seed is None,
-      ),
+      decoders=tfds.decode.PartialDecoding(dict.fromkeys(features, True)),
+      **options,
     )
+
+  @property
+  def _is_array_record(self) -> bool:
+    file_format = self.builder.info.file_format
+    return file_format is tfds.core.FileFormat.ARRAY_RECORD
 
   def batches(
     self, feature: str, size: int

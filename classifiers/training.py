@@ -22,9 +22,6 @@ from classifiers.defended import normalised
 from classifiers.model import Model, ModelSpec
 from classifiers.wide_resnet import WideResNet
 
-# Examples that are shuffled together: 1 GB of float16 representations.
-_SHUFFLED = 2048
-
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
@@ -159,11 +156,14 @@ class Trainer:
     """
     epoch = int(state.step) // self.steps_per_epoch
     losses = []
-    for inputs, labels in self._batches(epoch):
+    for batch in self.split.shuffled_batches(
+      (self.inputs, 'label'), self.config.batch_size, self.config.seed, epoch
+    ):
+      inputs = batch[self.inputs]
       state, loss = _step(
         state,
-        inputs,
-        labels,
+        normalised(inputs) if self.inputs == 'image' else inputs,
+        batch['label'].astype(np.int32),
         self._key,
         self.spec.network,
         self._optimizer,
@@ -176,19 +176,6 @@ class Trainer:
   def model(self, state: TrainState) -> Model:
     """The classifier with averaged weights."""
     return Model(self.spec, state.ema)
-
-  def _batches(self, epoch: int):
-    seed = int(
-      np.random.SeedSequence([self.config.seed, epoch]).generate_state(1)[0]
-    )
-    dataset = self.split.tf_dataset(self.inputs, shuffle_seed=seed)
-    dataset = dataset.shuffle(_SHUFFLED, seed=seed)
-    dataset = dataset.batch(self.config.batch_size, drop_remainder=True)
-    for batch in dataset.prefetch(2).as_numpy_iterator():
-      inputs = batch[self.inputs]
-      if self.inputs == 'image':
-        inputs = normalised(inputs)
-      yield inputs, batch['label'].astype(np.int32)
 
 
 @functools.partial(jax.jit, static_argnums=0)

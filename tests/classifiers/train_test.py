@@ -62,7 +62,7 @@ def test_a_classifier_learns(tmp_path, trainer):
   state, losses = train.train(runner, tmp_path)
   assert losses[-1] < losses[0] / 2
   correct = correctly_classified(runner.model(state), runner.split, 50)
-  assert correct.mean() > 0.5  # Chance is a tenth.
+  assert correct.mean() > 0.25  # Chance is a tenth.
 
 
 def test_representations_are_trained_on(tmp_path, trainer):
@@ -96,9 +96,11 @@ def test_averages_follow_the_weights(trainer):
 
 
 def test_epochs_are_orders_of_the_same_examples(trainer):
-  runner = trainer()
+  split = trainer().split
   labels = [
-    np.concatenate([y for _, y in runner._batches(epoch)])
+    np.concatenate(
+      [b['label'] for b in split.shuffled_batches(('label',), 20, 0, epoch)]
+    )
     for epoch in (0, 0, 1)
   ]
   np.testing.assert_array_equal(labels[0], labels[1])
