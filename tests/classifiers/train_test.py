@@ -11,6 +11,7 @@ from classifiers import load_model, train
 from classifiers.data import find_split
 from classifiers.evaluate import correctly_classified
 from classifiers.training import PRESETS, TrainConfig, Trainer, mixup
+from linac_tfds import Cifar10Linac, LinacBuilderConfig
 from tests.classifiers.conftest import TINY
 
 CONFIG = TrainConfig(epochs=3, batch_size=20)
@@ -137,6 +138,31 @@ def test_the_command_line_trains_and_says_how(tmp_path, tiny_dir):
     dataclasses.asdict(load_model(line['model']).spec)
   )
   assert line['config_name'] == TINY.name
+
+
+def test_a_private_key_is_in_no_file_and_no_line(
+  tmp_path, tiny_dir, monkeypatch
+):
+  key = 8_765_432_109_876
+  monkeypatch.setenv('LINAC_PRIVATE_KEY', str(key))
+  fields = vars(TINY.linac) | {'key_derivation': 'full'}
+  del fields['seed']
+  config = LinacBuilderConfig(source='sample', private_name='mine', **fields)
+  Cifar10Linac(config=config, data_dir=tiny_dir).download_and_prepare()
+  line = train.main(
+    [
+      '--dataset=cifar10_linac/mine',
+      f'--data_dir={tiny_dir}',
+      f'--out_dir={tmp_path}',
+      '--epochs=1',
+    ]
+  )
+  assert line['config_name'] == 'mine'
+  files = [path for path in tmp_path.rglob('*') if path.is_file()]
+  texts = [path.read_bytes() for path in files] + [json.dumps(line).encode()]
+  forms = [str(key).encode(), key.to_bytes(8, 'little'), key.to_bytes(8, 'big')]
+  assert len(texts) > 5
+  assert not any(form in text for text in texts for form in forms)
 
 
 @pytest.mark.parametrize(
