@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from classifiers import load_model, train
+from classifiers import load_model, train, training
 from classifiers.data import find_split
 from classifiers.evaluate import correctly_classified
 from classifiers.training import PRESETS, TrainConfig, Trainer, mixup
@@ -204,3 +204,24 @@ def test_datasets_without_the_feature_or_a_batch_are_refused(tiny_dir, trainer):
     Trainer(CONFIG, split, 'representation')
   with pytest.raises(ValueError, match='batch_size=101'):
     trainer(dataclasses.replace(CONFIG, batch_size=101))
+
+
+def test_each_step_mixes_by_another_weight(trainer):
+  runner = trainer()
+  state = runner.initial_state()
+  (inputs, labels) = next(runner.split.batches('image', 20))
+  losses = {
+    float(
+      training._step(
+        state.replace(step=jax.numpy.int32(step)),
+        inputs,
+        labels,
+        runner._key,
+        runner.spec.network,
+        runner._optimizer,
+        runner.config,
+      )[1]
+    )
+    for step in range(3)
+  }
+  assert len(losses) == 3

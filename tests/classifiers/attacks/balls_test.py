@@ -51,6 +51,16 @@ def test_eight_levels_of_255_are_within_8_255():
   np.testing.assert_array_equal(rounded, 108)
 
 
+def test_a_perturbation_that_rounding_enlarges_is_scaled_down():
+  originals = np.full((1, 4, 4, 3), 100, np.uint8)
+  deltas = np.tile([1.6, 2.6], 24).reshape(originals.shape)
+  ball = Ball('l2', np.linalg.norm(deltas) / 255)
+  assert ball.size(np.rint(deltas)) > 255 * ball.epsilon  # Too much as it is.
+  rounded = ball.to_uint8((originals + deltas) / 255, originals)
+  size = ball.size((rounded.astype(float) - originals) / 255)
+  assert 0.9 * ball.epsilon < size <= ball.epsilon
+
+
 def test_an_l2_projection_is_along_the_radius():
   clean = np.full((1, 2, 2, 1), 0.5)
   point = clean + np.array([3.0, 4.0, 0, 0]).reshape(1, 2, 2, 1)
