@@ -104,28 +104,3 @@ def finished_shards(
   folder = plan.staging if in_staging else plan.directory
   times = storage.times(folder / MANIFESTS)
   return {name: times[name] for name in times.keys() & sizes.keys()}
-
-
-def published_rate(plan: DatasetPlan) -> float | None:
-  """Images/s from the first finished shard to the last, by the files' times.
-
-  Pauses of an interrupted build count. A copy of a dataset has times of its
-  own, by which a shard is not followed by its manifest, before the next shard.
-
-  Args:
-    plan: of a published dataset.
-
-  Returns:
-    The rate, or None if the files' times do not tell it.
-  """
-  folder, sizes = plan.directory, shard_sizes(plan)
-  manifests = finished_shards(plan, sizes)
-  times = storage.times(folder)
-  shards = {name: times[name.removesuffix('.json')] for name in manifests}
-  first, last = (f(manifests, key=manifests.get) for f in (min, max))
-  in_turn = manifests[first] < max(shards.values())
-  followed = all(shards[name] <= manifests[name] for name in manifests)
-  if not (in_turn and followed and len(manifests) == len(sizes)):
-    return None
-  images = sum(sizes.values()) - sizes[first]
-  return images / (manifests[last] - manifests[first])

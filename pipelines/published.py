@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pathlib
 import re
 
@@ -23,6 +24,7 @@ from pipelines.plan import (
 )
 from pipelines.prepare import FILE_FORMATS
 from pipelines.private_key import ENVIRONMENT, PrivateKey
+from pipelines.progress import shard_sizes
 from pipelines.publish import INFO_FILE, METADATA_FILE
 from transforms.config import LinacConfig
 
@@ -120,6 +122,33 @@ def read_manifests(dataset: Published) -> dict[ShardSpec, Manifest]:
   shards = dataset.plan.shards()
   found = storage.map_files(read, shards, storage.is_remote(dataset.directory))
   return dict(zip(shards, found, strict=True))
+
+
+def build_rate(dataset: Published) -> float | None:
+  """Images/s from the first finished shard to the last, by the files' times.
+
+  Pauses of an interrupted build count. A copy of a dataset has times of its
+  own, by which a shard is not followed by its manifest, before the next shard.
+
+  Returns:
+    The rate, or None if the files' times do not tell it.
+  """
+  sizes = shard_sizes(dataset.plan)
+  shards = storage.times(dataset.directory)
+  manifests = storage.times(dataset.directory / MANIFESTS)
+  try:
+    finished = sorted(
+      (manifests[name], shards[name.removesuffix('.json')], size)
+      for name, size in sizes.items()
+    )
+  except KeyError:  # A file is missing.
+    return None
+  first, _, size = finished[0]
+  in_turn = first < max(shard for _, shard, _ in finished)
+  followed = all(shard <= manifest for manifest, shard, _ in finished)
+  if not in_turn or not followed:
+    return None
+  return (sum(sizes.values()) - size) / (finished[-1][0] - first)
 
 
 def with_private_key(

@@ -32,14 +32,9 @@ from pipelines.plan import (
   DatasetPlan,
   load_plan,
 )
-from pipelines.progress import (
-  Progress,
-  finished_shards,
-  published_rate,
-  shard_sizes,
-)
+from pipelines.progress import Progress, finished_shards, shard_sizes
 from pipelines.publish import BAD_EXAMPLES_FILE, INFO_FILE
-from pipelines.published import open_published
+from pipelines.published import build_rate, open_published
 
 # A version's folder, or its staging folder.
 _FOLDER = re.compile(r'(staging\.)?(\d+\.\d+\.\d+)(?(1)\.[0-9a-f]{16})')
@@ -155,7 +150,7 @@ def _published_status(directory: pathlib.Path) -> Status:
     since=None,
     shards=len(sizes),
     images=sum(sizes.values()),
-    rate=published_rate(plan),
+    rate=build_rate(dataset),
     num_bad=bad,
     notes=[f'They are listed in {BAD_EXAMPLES_FILE}.'] if bad else [],
   )
@@ -198,6 +193,7 @@ def watch(directory: pathlib.Path) -> None:
         while lock.is_held(status.plan.directory.parent):
           time.sleep(_SECONDS_BETWEEN_LOOKS)
           progress.update()
+        progress.update(at_once=True)
       finally:
         progress.close()
 

@@ -26,6 +26,8 @@ hypothesis.settings.load_profile('shared')
 jax.config.update('jax_numpy_dtype_promotion', 'strict')
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+# As commands do. It is read once a process, whatever test comes first.
+os.environ.setdefault('EPATH_USE_TF', 'false')
 
 REPOSITORY = pathlib.Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / 'shared'

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from linac_tfds import config_names
-from pipelines.progress import published_rate
-from pipelines.published import Published
+from pipelines.published import Published, build_rate
 from pipelines.reporting.contents import Contents
 from pipelines.reporting.page import Table
 
@@ -78,7 +77,7 @@ def _transform(dataset: Published) -> str:
 
 
 def _speed(dataset: Published) -> str:
-  rate = published_rate(dataset.plan)
+  rate = build_rate(dataset)
   if rate is None:
     return "not known: these files' times are not those of the build"
   return (

@@ -22,6 +22,7 @@ from pipelines.reporting.contents import read_contents
 from pipelines.reporting.pictures import picture
 from pipelines.reporting.refits import refit
 from pipelines.stored import read_examples
+from pipelines.tfrecord import read_records, write_records
 from tests.browser import browser
 from tests.pipelines.private_key_test import KEY, plan_of, reveals
 
@@ -278,6 +279,15 @@ def test_damage_is_named(dataset, tmp_path, capsys, name, message):
   (copy / name).write_bytes(b'x')
   assert main([str(copy), f'--output={tmp_path}', '--examples=0']) == 2
   assert message in capsys.readouterr().err
+
+
+def test_a_shard_with_too_few_examples_is_named(dataset, tmp_path, capsys):
+  copy = tmp_path / dataset.relative_to(dataset.parents[3])
+  shutil.copytree(dataset, copy)
+  path = copy / 'cifar10_linac-test.tfrecord-00001-of-00002'
+  write_records(path, list(read_records(path))[:1])
+  assert main([str(copy), f'--output={tmp_path}', '--examples=0']) == 2
+  assert f'{path} has fewer examples than its' in capsys.readouterr().err
 
 
 def test_only_a_report_needs_its_packages(sample_dir):

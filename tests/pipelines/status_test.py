@@ -10,7 +10,7 @@ import pytest
 from pipelines import lock
 from pipelines.plan import FAILURE_FILE, MANIFESTS
 from pipelines.prepare import Settings
-from pipelines.progress import published_rate
+from pipelines.published import build_rate, open_published
 from pipelines.shards import finish_shards
 from pipelines.status import main
 
@@ -126,19 +126,22 @@ def test_a_finished_build(lab, capsys, name):
   assert found['folder'] == str(plan.directory)
 
 
-def test_the_times_of_a_copy_tell_no_speed(lab):
+def test_the_speed_of_a_finished_build(lab, tmp_path):
   plan = lab.plan(SETTINGS)
   lab.run(plan)
   names = [shard.file_name(plan.file_format) for shard in plan.shards()]
   for at, name in zip((100, 110, 125), names, strict=True):
     os.utime(plan.directory / name, (at, at))
     os.utime(plan.directory / MANIFESTS / f'{name}.json', (at + 1, at + 1))
-  assert published_rate(plan) == 70 / 25  # All but the first shard's 50.
-  copy = plan.directory.with_name('copy')
+  dataset = open_published(plan.directory)
+  assert build_rate(dataset) == 70 / 25  # All but the first shard's 50.
+  # The times of a copy tell none.
+  copy = tmp_path / plan.directory.relative_to(lab.data_dir)
   shutil.copytree(plan.directory, copy, copy_function=shutil.copy)
-  shutil.rmtree(plan.directory)
-  copy.rename(plan.directory)
-  assert published_rate(plan) is None
+  assert build_rate(open_published(copy)) is None
+  # Nor do those of a part.
+  (plan.directory / names[1]).unlink()
+  assert build_rate(dataset) is None
 
 
 @pytest.mark.parametrize('name', ['nowhere', 'sample', 'sample/1.0.0'])
