@@ -28,12 +28,12 @@ from pipelines import (
   storage,
   summary,
 )
-from pipelines.errors import BuildError, printable, reason_of
+from pipelines.errors import BuildError, printable
 from pipelines.local import devices, launch
 from pipelines.plan import FAILURE_FILE, MANIFESTS, DatasetPlan
 from pipelines.prepare import Settings, check_folder, make_plan
 from pipelines.progress import Progress
-from pipelines.runners import is_dask, is_local
+from pipelines.runners import is_local
 
 
 def build(
@@ -57,6 +57,9 @@ def build(
     BuildError: if it cannot start or go on; what is finished is kept.
     ValueError: naming the value, if a setting does not fit.
   """
+  runner = runner or _option(beam_options, 'StandardOptions', 'runner')
+  if is_local(runner):
+    _refuse_hints(settings)
   try:
     folder = storage.path(builder.data_path.parent)
     check_folder(folder)
@@ -72,7 +75,6 @@ def _build(plan: DatasetPlan, settings: Settings, runner, beam_options) -> None:
     publish.remove_staging(plan)
     summary.print_summary(plan)
     return
-  runner = runner or _option(beam_options, 'StandardOptions', 'runner')
   num_workers = _num_workers(settings, beam_options)
   summary.announce(plan, settings, num_workers)
   if plan.private_key:
@@ -91,7 +93,12 @@ def _build(plan: DatasetPlan, settings: Settings, runner, beam_options) -> None:
       totals = launch.run(plan, num_workers, progress)
     else:
       _check_reference(plan)
-      _run_on(runner, beam_options, plan)
+      # Importing Beam takes seconds.
+      from pipelines import remote
+
+      stagings = [str(plan.staging)]
+      if not remote.run(stagings, settings, runner, beam_options):
+        return
     progress.update(at_once=True)
   finally:
     progress.close()
@@ -117,33 +124,21 @@ def _option(beam_options, view: str, name: str):
   return getattr(beam_options.view_as(getattr(pipeline_options, view)), name)
 
 
+def _refuse_hints(settings: Settings) -> None:
+  for name in ('accelerator', 'worker_ram', 'compilation_cache'):
+    if getattr(settings, name) is not None:
+      raise ValueError(
+        f'{name}={getattr(settings, name)!r} is for workers elsewhere; pass '
+        '--runner, such as DataflowRunner, or leave it out.'
+      )
+
+
 def _check_reference(plan: DatasetPlan) -> None:
   if plan.private_key and plan.private_key.file is None:
     raise BuildError(
       f'Workers elsewhere have no {private_key.ENVIRONMENT}; pass '
       '--private_key_file.'
     )
-
-
-def _run_on(runner, beam_options, plan) -> None:
-  import apache_beam as beam
-
-  from pipelines.flow import build_datasets
-
-  stagings = [str(plan.staging)]
-  try:
-    if is_dask(runner):
-      from pipelines import on_dask
-
-      on_dask.run(stagings, beam_options)
-    else:
-      with beam.Pipeline(runner=runner, options=beam_options) as root:
-        build_datasets(root, stagings)
-  except Exception as error:
-    raise BuildError(
-      f'The build failed: {reason_of(error)}\nFinished shards are kept: run '
-      'the same command again to go on.'
-    ) from error
 
 
 def main(argv: list[str]) -> int:

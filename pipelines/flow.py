@@ -6,12 +6,14 @@ from the device to a file within one worker.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 
-from pipelines import storage
+from pipelines import device, storage
+from pipelines.errors import BuildError
 from pipelines.manifest import read_manifests
 from pipelines.plan import (
   FAILURE_FILE,
@@ -22,6 +24,7 @@ from pipelines.plan import (
 )
 from pipelines.publish import publish
 from pipelines.shards import ShardRecord, finish_shards
+from transforms.memory import MOST_IMAGES
 
 Task = tuple[ShardSpec, ...]
 
@@ -29,37 +32,75 @@ Task = tuple[ShardSpec, ...]
 _MAX_REASONS = 10
 
 
-def build_datasets(root: beam.Pipeline, stagings: list[str]) -> None:
+@dataclasses.dataclass(frozen=True)
+class Workers:
+  """The workers that fit.
+
+  Attributes:
+    accelerated: whether accelerators fit, and not CPU cores.
+    accelerator: that the runner is to find for them, or None.
+    ram: that it is to find for them, or None.
+    compilation_cache: as `device.set_up` takes it.
+  """
+
+  accelerated: bool = False
+  accelerator: str | None = None
+  ram: str | None = None
+  compilation_cache: str | None = None
+
+  def fit(self) -> beam.ParDo:
+    """The step that fits; it alone asks for what these workers have."""
+    step = beam.ParDo(FitTask(self.accelerated, self.compilation_cache))
+    hints = {'accelerator': self.accelerator, 'min_ram': self.ram}
+    return step.with_resource_hints(**{k: v for k, v in hints.items() if v})
+
+
+CPUS = Workers()
+
+
+def build_datasets(
+  root: beam.Pipeline, stagings: list[str], workers: Workers = CPUS
+) -> None:
   """Builds every dataset whose plan is saved in one of the staging folders."""
-  finish_datasets(
+  tasks = (
     root
     | 'Datasets' >> beam.Create(stagings)
-    | 'PlanTasks' >> beam.FlatMap(plan_tasks)
+    | 'PlanTasks' >> beam.FlatMap(plan_tasks, workers.accelerated)
+    # Also keeps the fit from being fused with steps that need no accelerator.
     | 'Redistribute' >> beam.Reshuffle()
   )
+  finish_datasets(tasks, workers)
 
 
-def finish_datasets(tasks: beam.PCollection[Task]) -> None:
+def finish_datasets(
+  tasks: beam.PCollection[Task], workers: Workers = CPUS
+) -> None:
   """Fits and writes all tasks of some datasets, and publishes these."""
   _ = (
     tasks
-    | 'FitAndWrite' >> beam.FlatMap(fit_task)
+    | 'FitAndWrite' >> workers.fit()
     | 'GroupByDataset' >> beam.GroupByKey()
     | 'Finalise' >> beam.MapTuple(finalise)
   )
 
 
-def plan_tasks(staging: str) -> Iterator[Task]:
+def plan_tasks(staging: str, accelerated: bool = False) -> Iterator[Task]:
   """Cuts a dataset into tasks, those with work to do first."""
-  plan = load_plan(staging)
+  try:
+    plan = load_plan(staging)
+  except BuildError as error:
+    _fail(staging, [str(error)])
+    return
+  # The device's own number is known on its worker only.
+  images = plan.images_per_batch or (MOST_IMAGES if accelerated else 1)
   pending, done = [], []
   for shard, manifest in read_manifests(plan).items():
     (done if manifest else pending).append(shard)
-  yield from _runs(plan, pending)
-  yield from _runs(plan, done)
+  yield from _runs(pending, images)
+  yield from _runs(done, images)
 
 
-def _runs(plan: DatasetPlan, shards: list[ShardSpec]) -> Iterator[Task]:
+def _runs(shards: list[ShardSpec], images_per_batch: int) -> Iterator[Task]:
   """Runs of consecutive shards, as long as a device keeps busy with.
 
   A CPU core, which fits single images, gets single shards; a device that fits
@@ -70,15 +111,26 @@ def _runs(plan: DatasetPlan, shards: list[ShardSpec]) -> Iterator[Task]:
     enumerate(shards), lambda item: (item[1].split, item[1].index - item[0])
   ):
     run = [shard for _, shard in run]
-    size = max(1, 4 * plan.images_per_batch // run[0].size)
+    size = max(1, 4 * images_per_batch // run[0].size)
     for i in range(0, len(run), size):
       yield tuple(run[i : i + size])
 
 
-def fit_task(task: Task) -> Iterator[tuple[str, ShardRecord]]:
+class FitTask(beam.DoFn):
   """Finishes the shards of a task; yields their records by dataset."""
-  for record in finish_shards(task):
-    yield record.shard.dataset, record
+
+  def __init__(self, accelerated: bool, compilation_cache: str | None):
+    self._accelerated = accelerated
+    self._compilation_cache = compilation_cache
+
+  def setup(self):
+    """Readies the worker process."""
+    device.set_up(self._accelerated, self._compilation_cache)
+
+  def process(self, task: Task) -> Iterator[tuple[str, ShardRecord]]:
+    """Fits and writes."""
+    for record in finish_shards(task):
+      yield record.shard.dataset, record
 
 
 def finalise(staging: str, records: Iterable[ShardRecord]) -> None:
@@ -89,11 +141,17 @@ def finalise(staging: str, records: Iterable[ShardRecord]) -> None:
   if not (storage.path(staging) / PLAN_FILE).exists():
     return  # Published by an earlier attempt at this step.
   records = sorted(records, key=lambda r: (r.shard.split, r.shard.index))
-  if reasons := _why_not(load_plan(staging), records):
-    failure = storage.path(staging) / FAILURE_FILE
-    storage.write_text(failure, '\n'.join(reasons))
-  else:
-    publish(staging, {r.shard: r.sha256 for r in records})
+  try:
+    if reasons := _why_not(load_plan(staging), records):
+      _fail(staging, reasons)
+    else:
+      publish(staging, {r.shard: r.sha256 for r in records})
+  except (BuildError, *storage.errors()) as error:
+    _fail(staging, [f'{error}', 'What is finished is kept.'])
+
+
+def _fail(staging: str, reasons: list[str]) -> None:
+  storage.write_text(storage.path(staging) / FAILURE_FILE, '\n'.join(reasons))
 
 
 def _why_not(plan: DatasetPlan, records: list[ShardRecord]) -> list[str]:

@@ -12,29 +12,35 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.dask.dask_runner import DaskOptions, DaskRunner
 
-from pipelines.flow import finish_datasets, plan_tasks
+from pipelines.flow import Workers, finish_datasets, plan_tasks
 
 # Grouping records by dataset costs the scheduler about 50 steps for each.
 _MAX_PARTITIONS = 512
 
 
-def run(stagings: list[str], options: PipelineOptions | None = None) -> None:
+def run(
+  stagings: list[str], workers: Workers, options: PipelineOptions
+) -> None:
   """Builds the datasets whose plans are saved in the staging folders.
 
   Waits for workers, if there are none yet.
 
   Args:
     stagings: the folders, which the workers must see under the same names.
+    workers: that fit.
     options: with the scheduler's address; without one, Dask starts a cluster in
       this process.
   """
-  options = options or PipelineOptions([])
-  tasks = [task for staging in stagings for task in plan_tasks(staging)]
+  tasks = [
+    task
+    for staging in stagings
+    for task in plan_tasks(staging, workers.accelerated)
+  ]
   dask_options = options.view_as(DaskOptions)
   if not (dask_options.npartitions or dask_options.partition_size):
     dask_options.partition_size = -(-len(tasks) // _MAX_PARTITIONS)
   root = beam.Pipeline(runner=DaskRunner(), options=options)
-  finish_datasets(root | 'Tasks' >> beam.Create(tasks))
+  finish_datasets(root | 'Tasks' >> beam.Create(tasks), workers)
   result = root.run()
   with result.client:  # Closes the connection, which the runner would keep.
     result.wait_until_finish()

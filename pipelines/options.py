@@ -12,7 +12,7 @@ from google.protobuf import json_format
 
 from linac_tfds import Cifar10Linac, LinacBuilderConfig, config_names
 from linac_tfds.schema import STORAGE_DTYPES
-from pipelines import storage
+from pipelines import hints, storage
 from pipelines.errors import BuildError
 from pipelines.local.devices import default_workers
 from pipelines.prepare import (
@@ -81,7 +81,13 @@ def parse(argv: list[str]) -> Command:
     ValueError: naming the option and its value, or an unknown option.
   """
   args, rest = _parser().parse_known_args(argv)
-  for name in ('data_dir', 'source_data_dir', 'splits', 'private_key_file'):
+  for name in (
+    'data_dir',
+    'source_data_dir',
+    'splits',
+    'private_key_file',
+    'compilation_cache',
+  ):
     if getattr(args, name) == '':
       raise ValueError(f'{name} is empty; is a shell variable not set?')
   if args.config_name is None and ENVIRONMENT in os.environ:
@@ -165,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
     type=int,
     metavar='N',
     help='fitted by one call to the device; speed only (default: 1 on a core, '
-    'on a GPU what its memory holds)',
+    'on an accelerator what its memory holds)',
   )
   parser.add_argument(
     '--min_psnr',
@@ -212,6 +218,24 @@ def _parser() -> argparse.ArgumentParser:
     metavar='N',
     help='local processes (default: one per GPU, else one per core; fewer if '
     'memory is short)',
+  )
+  remote = parser.add_argument_group('workers elsewhere', 'Of other runners.')
+  remote.add_argument(
+    '--accelerator',
+    metavar='HINT',
+    help='that the workers that fit have, such as '
+    f'{hints.EXAMPLE} (default: none)',
+  )
+  remote.add_argument(
+    '--worker_ram',
+    metavar='SIZE',
+    help="that they have at least, such as 16GB (default: the runner's choice)",
+  )
+  remote.add_argument(
+    '--compilation_cache',
+    metavar='PATH',
+    help='a folder, also gs://, where workers leave compiled programs for each '
+    'other; who can write there can run code on them (default: none)',
   )
   transform = parser.add_argument_group('transform', 'Fields of LinacConfig.')
   for field in dataclasses.fields(LinacConfig):

@@ -105,7 +105,8 @@ class DatasetPlan:
     on_bad_example: `'stop'` or `'skip'`, if an example cannot be fitted.
     strict_devices: whether float32 shards must all come from one kind of device
       and one jaxlib.
-    images_per_batch: images fitted by one call to the device.
+    images_per_batch: images fitted by one call to the device; None for 1 on a
+      CPU, elsewhere for what the device's memory holds.
     overwrite: whether to replace another dataset of the same name.
 
   Raises:
@@ -124,7 +125,7 @@ class DatasetPlan:
   min_psnr: float | None = None
   on_bad_example: str = 'stop'
   strict_devices: bool = False
-  images_per_batch: int = 1
+  images_per_batch: int | None = None
   overwrite: bool = False
   private_key: PrivateKey | None = None
 

@@ -15,14 +15,13 @@ from linac_tfds.schema import STORAGE_DTYPES, image_schema
 from linac_tfds.sources import find_source
 from pipelines import bucket, storage
 from pipelines.errors import BuildError
+from pipelines.hints import check_hints
 from pipelines.local import devices
 from pipelines.manifest import manifest_path
 from pipelines.plan import DatasetPlan
 from pipelines.private_key import PrivateKey, find_private_key
 from pipelines.publish import check_target, published_fingerprint
 from pipelines.sources import prepare_source
-from transforms.config import LinacConfig
-from transforms.memory import images_in_memory
 
 FILE_FORMATS = ('tfrecord', 'array_record')
 ON_BAD_EXAMPLE = ('stop', 'skip')
@@ -47,6 +46,11 @@ class Settings:
     images_per_batch: images fitted by one call to the device; None for 1 on a
       core, on a GPU for what its memory holds.
     direct_num_workers: local processes; None for one per GPU or core.
+    accelerator: that a Beam runner finds for workers, as in
+      `type:nvidia-l4;count:1;install-nvidia-driver`; None for CPUs.
+    worker_ram: that it finds for workers that fit, as in `16GB`.
+    compilation_cache: folder of compiled programs for workers to share; None
+      for none. Whoever can write there can run code on the workers.
     overwrite: whether to replace a dataset of the same name.
     private_key_file: that holds the key of a private config; None for
       `LINAC_PRIVATE_KEY`.
@@ -63,6 +67,9 @@ class Settings:
   strict_devices: bool = False
   images_per_batch: int | None = None
   direct_num_workers: int | None = None
+  accelerator: str | None = None
+  worker_ram: str | None = None
+  compilation_cache: str | None = None
   overwrite: bool = False
   private_key_file: str | None = None
   download_dir: str | None = None
@@ -77,6 +84,7 @@ class Settings:
       value = getattr(self, name)
       if value is not None and value < 1:
         raise ValueError(f'{name}={value} must be at least 1.')
+    check_hints(self.accelerator, self.worker_ram)
     most = devices.most_workers()
     if self.direct_num_workers and self.direct_num_workers > most:
       raise ValueError(
@@ -137,8 +145,7 @@ def make_plan(builder: Cifar10Linac, settings: Settings) -> DatasetPlan:
     on_bad_example=settings.on_bad_example,
     # Float64 bits are the same on all.
     strict_devices=settings.strict_devices and config.precision == 'float32',
-    images_per_batch=settings.images_per_batch
-    or _images_per_batch(config, (height, width, channels)),
+    images_per_batch=settings.images_per_batch,
     overwrite=settings.overwrite,
     private_key=_private_key(builder, settings),
   )
@@ -146,13 +153,6 @@ def make_plan(builder: Cifar10Linac, settings: Settings) -> DatasetPlan:
   if published_fingerprint(plan) != plan.fingerprint or plan.overwrite:
     _check_space(plan)
   return plan
-
-
-def _images_per_batch(config: LinacConfig, shape: tuple[int, int, int]) -> int:
-  if not devices.gpus():
-    return 1
-  memory = min(gpu.num_bytes for gpu in devices.gpus())
-  return images_in_memory(config, shape, memory)
 
 
 def _private_key(

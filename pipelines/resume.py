@@ -6,6 +6,7 @@ import functools
 
 import numpy as np
 
+from pipelines.device import images_per_batch
 from pipelines.manifest import (
   Manifest,
   made_by,
@@ -60,7 +61,7 @@ def _wrong_key(plan: DatasetPlan, config: LinacConfig) -> str:
   path = plan.staging / shard.file_name(plan.file_format)
   stored = next(read_examples(plan, path))
   fit = start_fit(
-    stored['image'][None], config, plan.images_per_batch, plan.storage_dtype
+    stored['image'][None], config, images_per_batch(plan), plan.storage_dtype
   ).result()
   if _is_same(plan, manifest, stored['representation'], fit.representation[0]):
     return ''

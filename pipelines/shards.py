@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipelines import metrics
+from pipelines.device import images_per_batch
 from pipelines.manifest import BadExample, Manifest, sound_manifest
 from pipelines.plan import DatasetPlan, ShardSpec, load_plan
 from pipelines.prefetch import prefetch
@@ -117,9 +118,9 @@ def fit_examples(
   config = plan.config
   if plan.private_key:
     config = plan.private_key.reveal(config)
+  size = images_per_batch(plan)
   started = prefetch(
-    _start(plan, config, batch)
-    for batch in _batches(examples, plan.images_per_batch)
+    _start(plan, config, batch, size) for batch in _batches(examples, size)
   )
   for batch, fit, seconds in prefetch(_results(started)):
     if fit:
@@ -133,15 +134,13 @@ def fit_examples(
 
 
 def _start(
-  plan: DatasetPlan, config: LinacConfig, batch: Batch
+  plan: DatasetPlan, config: LinacConfig, batch: Batch, size: int
 ) -> tuple[Batch, StartedFit | None, float]:
   """Hands a batch to the device; tells when it did so, too."""
   images = [e['image'] for e in batch if not isinstance(e, BadExample)]
   if not images:
     return batch, None, time.monotonic()
-  fit = start_fit(
-    np.stack(images), config, plan.images_per_batch, plan.storage_dtype
-  )
+  fit = start_fit(np.stack(images), config, size, plan.storage_dtype)
   return batch, fit, time.monotonic()  # The program is compiled by now.
 
 

@@ -12,6 +12,7 @@ _EXPORTS = {
   'fit': 'fitting',
   'LinacFit': 'transform',
   'StartedFit': 'transform',
+  'default_images_per_batch': 'transform',
   'linac': 'transform',
   'start_fit': 'transform',
 }

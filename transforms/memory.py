@@ -3,7 +3,7 @@
 from transforms.config import LinacConfig
 
 # More keep no device busier and make the padding of a last batch dearer.
-_MOST_IMAGES = 512
+MOST_IMAGES = 512
 
 
 def images_in_memory(
@@ -27,5 +27,5 @@ def images_in_memory(
   height, width, channels = shape
   numbers = 8 * (config.num_weights(channels) + height * width * config.width)
   itemsize = {'float32': 4, 'float64': 8}[config.precision]
-  images = min(num_bytes // (2 * numbers * itemsize), _MOST_IMAGES)
+  images = min(num_bytes // (2 * numbers * itemsize), MOST_IMAGES)
   return 1 << max(images, 1).bit_length() - 1

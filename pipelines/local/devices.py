@@ -13,8 +13,6 @@ import psutil
 
 # A worker's own footprint: Beam, JAX and a batch of examples.
 _WORKER_BYTES = 2**30
-# The share of a GPU's memory that JAX takes for itself.
-_JAX_SHARE = 0.75
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +22,10 @@ class Gpu:
   Attributes:
     uuid: names it in `CUDA_VISIBLE_DEVICES`.
     name: of its kind.
-    num_bytes: of its memory that JAX will use.
   """
 
   uuid: str
   name: str
-  num_bytes: int
 
 
 @functools.cache
@@ -40,10 +36,10 @@ def gpus() -> tuple[Gpu, ...]:
   """
   if not _jax_may_use_gpus():
     return ()
-  command = 'nvidia-smi --query-gpu=index,uuid,name,memory.total'
+  command = 'nvidia-smi --query-gpu=index,uuid,name'
   try:
     table = subprocess.run(
-      [*command.split(), '--format=csv,noheader,nounits'],
+      [*command.split(), '--format=csv,noheader'],
       check=True,
       capture_output=True,
       text=True,
@@ -66,14 +62,12 @@ def parse_gpus(table: str, visible: str | None) -> Iterator[Gpu]:
   """The GPUs that CUDA would show, in its order.
 
   Args:
-    table: nvidia-smi's rows of index, UUID, name and MiB of memory.
+    table: nvidia-smi's rows of index, UUID and name.
     visible: `CUDA_VISIBLE_DEVICES`, if it is set.
   """
   rows = [line.split(', ') for line in table.splitlines()]
   found = {
-    key: Gpu(uuid, name, int(int(mebibytes) * 2**20 * _JAX_SHARE))
-    for index, uuid, name, mebibytes in rows
-    for key in (index, uuid)
+    key: Gpu(uuid, name) for index, uuid, name in rows for key in (index, uuid)
   }
   names = [row[0] for row in rows] if visible is None else visible.split(',')
   for name in names:

@@ -19,9 +19,9 @@ from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from pipelines import lock, metrics
 from pipelines.errors import reason_of
-from pipelines.flow import build_datasets
+from pipelines.flow import Workers, build_datasets
 from pipelines.local import parent
-from pipelines.local.parent import DRIVER_PID, WORKER_DIED
+from pipelines.local.parent import DRIVER_PID, GPUS, WORKER_DIED
 
 
 def main(argv: list[str]) -> None:
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> None:
   options = PipelineOptions([], direct_num_workers=int(num_workers))
   try:
     with beam.Pipeline(runner=runner, options=options) as root:
-      build_datasets(root, stagings)
+      build_datasets(root, stagings, Workers(bool(os.environ[GPUS])))
   except Exception as error:
     traceback.print_exc()
     parent.tell(parent.REASON, reason_of(error))

@@ -6,7 +6,7 @@ import tensorflow_datasets as tfds
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipelines.flow import build_datasets, plan_tasks
-from pipelines.plan import FAILURE_FILE
+from pipelines.plan import FAILURE_FILE, PLAN_FILE
 from pipelines.prepare import Settings
 from pipelines.shards import finish_shards
 
@@ -25,6 +25,33 @@ def test_a_device_that_fits_many_images_gets_runs_of_shards(lab):
   assert [len(task) for task in tasks] == [4, 4, 2, 2]
   assert list(itertools.chain(*tasks)) == plan.shards()
   assert all(len({shard.split for shard in task}) == 1 for task in tasks)
+
+
+def test_an_accelerator_gets_runs_of_shards_before_its_memory_is_known(lab):
+  plan = lab.plan(Settings(examples_per_shard=10))
+  plan.save()
+  tasks = list(plan_tasks(str(plan.staging), accelerated=True))
+  assert [len(task) for task in tasks] == [10, 2]
+
+
+def test_a_damaged_plan_does_not_hold_up_another_dataset(lab):
+  good, bad = lab.plan(seed=1), lab.plan(seed=2)
+  bad.save()
+  (bad.staging / PLAN_FILE).write_text('{')
+  good.save()
+  with beam.Pipeline(runner=FnApiRunner()) as root:
+    build_datasets(root, [str(bad.staging), str(good.staging)])
+  assert good.directory.exists()
+  assert 'no valid plan' in (bad.staging / FAILURE_FILE).read_text()
+
+
+def test_a_dataset_that_is_in_the_way_does_not_hold_up_another(lab):
+  good, bad = lab.plan(seed=1), lab.plan(seed=2)
+  bad.directory.mkdir(parents=True)
+  (bad.directory / 'thesis.txt').write_text('mine')
+  lab.run(bad, good)
+  assert good.directory.exists()
+  assert 'thesis.txt' in (bad.staging / FAILURE_FILE).read_text()
 
 
 def test_finished_shards_come_last_and_break_runs(lab):

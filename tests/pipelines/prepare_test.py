@@ -32,6 +32,10 @@ def test_splits_and_limits(lab):
     ({'storage_dtype': 'float8'}, "storage_dtype='float8'"),
     ({'splits': ('test', 'test')}, 'names a split twice'),
     ({'file_format': 'parquet'}, "file_format='parquet'"),
+    ({'accelerator': 'nvidia-l4'}, "accelerator='nvidia-l4' is none"),
+    ({'accelerator': 'type:nvidia-l4;count:2'}, 'count:1'),
+    ({'accelerator': 'type:nvidia-l4;count:1'}, 'install-nvidia-driver'),
+    ({'worker_ram': '16'}, "worker_ram='16' is no size"),
     ({'splits': ('validation',)}, "'validation'.*it has train, test"),
   ],
 )

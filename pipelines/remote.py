@@ -1,0 +1,94 @@
+"""Builds on a Beam runner other than this machine's own, such as Dataflow."""
+
+from __future__ import annotations
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import (
+  DebugOptions,
+  GoogleCloudOptions,
+  PipelineOptions,
+  SetupOptions,
+  StandardOptions,
+  TestOptions,
+)
+
+from pipelines.errors import BuildError, reason_of
+from pipelines.flow import Workers, build_datasets
+from pipelines.prepare import Settings
+from pipelines.runners import is_dask
+
+
+def run(
+  stagings: list[str],
+  settings: Settings,
+  runner,
+  options: PipelineOptions | None = None,
+) -> bool:
+  """Builds the datasets whose plans are saved in the staging folders.
+
+  Args:
+    stagings: the folders.
+    settings: of the build.
+    runner: a Beam runner, by name or as an object.
+    options: of the runner; what they leave open is set in them.
+
+  Returns:
+    Whether the build has ended; it may also be handed over, or not begun, as
+    the options say: `--no_wait_until_finish`, `--template_location`,
+    `--dry_run`.
+
+  Raises:
+    BuildError: if the pipeline failed.
+  """
+  options = options or PipelineOptions([])
+  complete(options, settings)
+  waits = not options.view_as(StandardOptions).no_wait_until_finish
+  workers = Workers(
+    accelerated=settings.accelerator is not None,
+    accelerator=settings.accelerator,
+    ram=settings.worker_ram,
+    compilation_cache=settings.compilation_cache,
+  )
+  try:
+    if is_dask(runner):
+      from pipelines import on_dask
+
+      on_dask.run(stagings, workers, options)
+    else:
+      with beam.Pipeline(runner=runner, options=options) as root:
+        build_datasets(root, stagings, workers)
+  except Exception as error:
+    raise BuildError(
+      f'The build failed: {reason_of(error)}\nFinished shards are kept: run '
+      'the same command again to go on.'
+    ) from error
+  return waits and not options.view_as(TestOptions).dry_run
+
+
+def complete(options: PipelineOptions, settings: Settings) -> None:
+  """Sets what the options leave open and the fit needs.
+
+  Raises:
+    ValueError: naming an option that contradicts `--accelerator`.
+  """
+  setup = options.view_as(SetupOptions)
+  if setup.save_main_session is None:
+    # All steps are in modules, which workers import.
+    setup.save_main_session = False
+  debug = options.view_as(DebugOptions)
+  if debug.number_of_worker_harness_threads is None:
+    # A fit uses all of its process's device.
+    debug.number_of_worker_harness_threads = 1
+  if settings.accelerator:
+    # Else there is a process per core, and each wants all of the GPU.
+    debug.add_experiment('no_use_multiple_sdk_containers')
+  cloud = options.view_as(GoogleCloudOptions)
+  for option in cloud.dataflow_service_options or ():
+    if option.startswith('worker_accelerator'):
+      raise ValueError(
+        f'dataflow_service_options={option} gives accelerators to workers that '
+        'only plan, too; pass --accelerator in its place.'
+      )
+  if cloud.template_location:
+    # There is no job yet to wait for.
+    options.view_as(StandardOptions).no_wait_until_finish = True
