@@ -1,0 +1,86 @@
+"""The wheel alone holds all that a worker needs."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+
+import apache_beam as beam
+import pytest
+import tensorflow_datasets as tfds
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.environments import SubprocessSDKEnvironment
+
+from pipelines.flow import build_datasets
+from tests.conftest import REPOSITORY
+from tests.pipelines.conftest import Lab
+
+SOURCES = ['transforms', 'linac_tfds', 'pipelines']
+
+
+@pytest.fixture(scope='module')
+def installed(tmp_path_factory):
+  """A folder with the packages of the wheel and no others."""
+  # Elsewhere, because a build leaves folders behind.
+  checkout = tmp_path_factory.mktemp('checkout')
+  for name in ('setup.py', 'pyproject.toml', 'README.md'):
+    shutil.copy(REPOSITORY / name, checkout)
+  for name in SOURCES:
+    shutil.copytree(REPOSITORY / name, checkout / name)
+  pip = [sys.executable, '-m', 'pip', '--quiet', '--disable-pip-version-check']
+  wheels, folder = checkout / 'wheels', checkout / 'installed'
+  # Without an index: what is needed to build and to run is here.
+  offline = ['--no-deps', '--no-index']
+  for command in (
+    [*pip, 'wheel', *offline, '--no-build-isolation', '-w', wheels, checkout],
+    [*pip, 'install', *offline, '--target', folder, '--find-links', wheels]
+    + ['linac-tfds'],
+  ):
+    subprocess.run(command, check=True, capture_output=True)
+  return folder
+
+
+def worker_command(folder, cwd) -> str:
+  """Starts a worker that finds the project in `folder` alone."""
+  cwd.mkdir()
+  return (
+    f'cd {shlex.quote(str(cwd))} && exec env '
+    f'PYTHONPATH={shlex.quote(str(folder))} {shlex.quote(sys.executable)} '
+  )
+
+
+def test_two_seeds_on_two_workers_of_the_wheel(installed, sample_dir, tmp_path):
+  python = worker_command(installed, tmp_path / 'empty')
+  where = 'import pipelines, linac_tfds, transforms as t; print(t.__file__)'
+  found = subprocess.check_output(
+    f'{python} -c {shlex.quote(where)}', shell=True, text=True
+  )
+  assert found.startswith(str(installed))
+
+  lab = Lab(sample_dir)
+  plans = [lab.plan(seed=1), lab.plan(seed=2)]
+  for plan in plans:
+    plan.save()
+  runner = FnApiRunner(
+    default_environment=SubprocessSDKEnvironment.from_command_string(
+      f'{python} -m apache_beam.runners.worker.sdk_worker_main'
+    )
+  )
+  options = PipelineOptions([], direct_num_workers=2)
+  with beam.Pipeline(runner=runner, options=options) as root:
+    build_datasets(root, [str(plan.staging) for plan in plans])
+  representations = []
+  for plan in plans:
+    builder = tfds.builder_from_directory(plan.directory)
+    example = next(iter(tfds.as_numpy(builder.as_dataset('test'))))
+    representations.append(example['representation'])
+  assert (representations[0] != representations[1]).any()
+
+
+def test_what_is_not_python_is_in_the_wheel_too(installed):
+  folder = os.path.join('linac_tfds', 'cifar10_linac')
+  for name in ('README.md', 'CITATIONS.bib', 'TAGS.txt'):
+    assert (installed / folder / name).is_file()
+  assert not (installed / 'tests').exists()
