@@ -1,4 +1,4 @@
-r"""Builds a LINAC dataset.
+r"""Builds LINAC datasets.
 
 The sample, offline, in a minute:
 
@@ -8,18 +8,25 @@ CIFAR-10 under a seed of your own, on all cores of this machine:
 
   python -m pipelines.build --source cifar10 --data_dir /data --seed 42
 
-The same command goes on after any interruption.
+Under seeds 0 to 9, in one run:
+
+  python -m pipelines.build --source cifar10 --data_dir /data --seeds 0:10
+
+The same command goes on after any interruption. deploy/dataflow/README.md has
+the commands for Dataflow.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections import Counter
+from collections.abc import Callable
 
 import tensorflow_datasets as tfds
 
-from linac_tfds import Cifar10Linac
+from linac_tfds import Cifar10Linac, LinacBuilderConfig
 from pipelines import (
+  announcement,
   console,
   lock,
   options,
@@ -28,12 +35,14 @@ from pipelines import (
   storage,
   summary,
 )
-from pipelines.errors import BuildError, printable
-from pipelines.local import devices, launch
+from pipelines.errors import BuildError, SourceError, printable
 from pipelines.plan import FAILURE_FILE, MANIFESTS, DatasetPlan
-from pipelines.prepare import Settings, check_folder, make_plan
+from pipelines.prepare import Settings, check_folder, check_space, make_plan
 from pipelines.progress import Progress
-from pipelines.runners import is_local
+from pipelines.runners import Runner
+
+_KEPT = 'What is finished is kept.'
+_STOPPED = 'Stopped. Finished shards are kept; the same command goes on.'
 
 
 def build(
@@ -57,88 +66,134 @@ def build(
     BuildError: if it cannot start or go on; what is finished is kept.
     ValueError: naming the value, if a setting does not fit.
   """
-  runner = runner or _option(beam_options, 'StandardOptions', 'runner')
-  if is_local(runner):
-    _refuse_hints(settings)
-  try:
-    folder = storage.path(builder.data_path.parent)
-    check_folder(folder)
-    with lock.only_build_in(folder):
-      plan = make_plan(builder, settings)
-      _build(plan, settings, runner, beam_options)
-  except storage.errors() as error:
-    raise BuildError(f'{error}. What is finished is kept.') from error
+  failures = build_all(
+    [builder.builder_config],
+    lambda _: builder,
+    settings,
+    Runner(runner, beam_options),
+  )
+  for reason in failures.values():
+    raise BuildError(reason)
 
 
-def _build(plan: DatasetPlan, settings: Settings, runner, beam_options) -> None:
-  if publish.is_published(plan) and not plan.overwrite:
-    publish.remove_staging(plan)
-    summary.print_summary(plan)
-    return
-  num_workers = _num_workers(settings, beam_options)
-  summary.announce(plan, settings, num_workers)
+def build_all(
+  configs: list[LinacBuilderConfig],
+  make_builder: Callable[[LinacBuilderConfig], Cifar10Linac],
+  settings: Settings,
+  runner: Runner,
+) -> dict[str, str]:
+  """Builds datasets that differ in their seeds alone, in one run.
+
+  Args:
+    configs: of the datasets.
+    make_builder: of a config.
+    settings: the rest.
+    runner: where to build.
+
+  Returns:
+    Why a dataset could not be built, by its config's name. It holds up no other
+    one.
+
+  Raises:
+    BuildError: if none can be built; what is finished is kept.
+    ValueError: naming the value, if a setting does not fit.
+  """
+  runner.check(settings)
+  with contextlib.ExitStack() as locks:
+    try:
+      plans, failures = _plan_all(configs, make_builder, settings, locks)
+      if plans:
+        # Now rather than in some hours; they are told again at the end.
+        summary.print_failures(failures, len(configs))
+        failures |= _build(plans, settings, runner, configs)
+    except storage.errors() as error:
+      raise BuildError(f'{error}. {_KEPT}') from error
+  return failures
+
+
+def _plan_all(
+  configs: list[LinacBuilderConfig],
+  make_builder: Callable[[LinacBuilderConfig], Cifar10Linac],
+  settings: Settings,
+  locks: contextlib.ExitStack,
+) -> tuple[list[DatasetPlan], dict[str, str]]:
+  """The plans of those that can be built, and why the others cannot."""
+  plans, failures = [], {}
+  for config in configs:
+    try:
+      plans.append(_plan(make_builder(config), settings, locks))
+    except SourceError:
+      raise  # It is the same for all.
+    except BuildError as error:
+      failures[config.name] = str(error)
+    except storage.errors() as error:
+      failures[config.name] = f'{error}. {_KEPT}'
+  return plans, failures
+
+
+def _plan(
+  builder: Cifar10Linac, settings: Settings, locks: contextlib.ExitStack
+) -> DatasetPlan:
+  """The plan of a dataset that nobody else builds while `locks` are held."""
+  folder = storage.path(builder.data_path.parent)
+  check_folder(folder)
+  locks.enter_context(lock.only_build_in(folder))
+  return make_plan(builder, settings)
+
+
+def _build(
+  plans: list[DatasetPlan],
+  settings: Settings,
+  runner: Runner,
+  configs: list[LinacBuilderConfig],
+) -> dict[str, str]:
+  """Builds those that are not there yet, and says what there is then."""
+  progress, totals, failures = None, None, {}
+  runner.check_plan(plans[0])
+  if pending := [plan for plan in plans if not _is_done(plan)]:
+    check_space(pending)
+    announcement.announce(pending, settings, runner, configs)
+    for plan in pending:
+      _stage(plan)
+    progress = Progress(pending)
+    try:
+      totals = runner.run(pending, settings, progress)
+      if totals is None:
+        print('The runner has it now, as its options say.')
+        return {}
+      progress.update(at_once=True)
+    finally:
+      progress.close()
+    for plan in pending:
+      failure = plan.staging / FAILURE_FILE
+      if failure.exists():
+        failures[plan.config_name] = failure.read_text()
+  if len(configs) > 1:
+    summary.print_summaries(plans, failures, progress, totals)
+  elif not failures:
+    summary.print_summary(plans[0], progress, totals)
+  return failures
+
+
+def _is_done(plan: DatasetPlan) -> bool:
+  if plan.overwrite or not publish.is_published(plan):
+    return False
+  publish.remove_staging(plan)
+  return True
+
+
+def _stage(plan: DatasetPlan) -> None:
+  """Readies the staging folder for workers."""
   if plan.private_key:
     private_key.save_id(plan.staging.parent, plan.private_key)
   (plan.staging / MANIFESTS).mkdir(parents=True, exist_ok=True)
   plan.save()
   if not plan.overwrite:
     publish.restage(plan)
-  failure = plan.staging / FAILURE_FILE
   # What a killed build left behind.
+  failure = plan.staging / FAILURE_FILE
   for leftover in (failure, *plan.staging.rglob('*.tmp*')):
     storage.remove(leftover)
-  progress, totals = Progress(plan), Counter()
-  try:
-    if is_local(runner):
-      totals = launch.run(plan, num_workers, progress)
-    else:
-      _check_reference(plan)
-      # Importing Beam takes seconds.
-      from pipelines import remote
-
-      stagings = [str(plan.staging)]
-      if not remote.run(stagings, settings, runner, beam_options):
-        return
-    progress.update(at_once=True)
-  finally:
-    progress.close()
-  if failure.exists():
-    raise BuildError(failure.read_text())
-  summary.print_summary(plan, progress, totals)
-
-
-def _num_workers(settings: Settings, beam_options) -> int:
-  """Local processes: as set, as Beam's options say, or one per device."""
-  number = settings.direct_num_workers
-  mode = _option(beam_options, 'DirectOptions', 'direct_running_mode')
-  if number is None and mode == 'multi_processing':
-    number = _option(beam_options, 'DirectOptions', 'direct_num_workers')
-  return number or devices.default_workers()
-
-
-def _option(beam_options, view: str, name: str):
-  if beam_options is None:
-    return None  # Importing Beam takes seconds.
-  from apache_beam.options import pipeline_options
-
-  return getattr(beam_options.view_as(getattr(pipeline_options, view)), name)
-
-
-def _refuse_hints(settings: Settings) -> None:
-  for name in ('accelerator', 'worker_ram', 'compilation_cache'):
-    if getattr(settings, name) is not None:
-      raise ValueError(
-        f'{name}={getattr(settings, name)!r} is for workers elsewhere; pass '
-        '--runner, such as DataflowRunner, or leave it out.'
-      )
-
-
-def _check_reference(plan: DatasetPlan) -> None:
-  if plan.private_key and plan.private_key.file is None:
-    raise BuildError(
-      f'Workers elsewhere have no {private_key.ENVIRONMENT}; pass '
-      '--private_key_file.'
-    )
 
 
 def main(argv: list[str]) -> int:
@@ -148,20 +203,23 @@ def main(argv: list[str]) -> int:
     tfds.disable_progress_bar()  # It draws over itself, which a file cannot.
   try:
     command = options.parse(argv)
-    build(command.builder(), command.settings, command.runner, command.beam)
+    failures = build_all(
+      command.configs,
+      command.builder,
+      command.settings,
+      Runner(command.runner, command.beam),
+    )
   except ValueError as error:
     print(f'error: {printable(str(error))}', file=sys.stderr)
     return 2
   except BuildError as error:
     print(f'error: {printable(str(error))}', file=sys.stderr)
     return 1
-  except KeyboardInterrupt:
-    print(
-      '\nStopped. Finished shards are kept; the same command goes on.',
-      file=sys.stderr,
-    )
+  except KeyboardInterrupt as interrupt:
+    print(f'\n{str(interrupt) or _STOPPED}', file=sys.stderr)
     return 130
-  return 0
+  summary.print_failures(failures, len(command.configs))
+  return 1 if failures else 0
 
 
 if __name__ == '__main__':

@@ -7,6 +7,10 @@ class BuildError(RuntimeError):
   """A build cannot start or go on; the message says why and what to do."""
 
 
+class SourceError(BuildError):
+  """The source cannot be read, whatever is to be made of it."""
+
+
 def printable(text: str) -> str:
   """The text, with escapes for what would steer or confuse a terminal.
 

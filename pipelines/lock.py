@@ -21,8 +21,9 @@ from pipelines import json_file, lease, storage
 from pipelines.errors import BuildError, printable
 from pipelines.holder import HOLDER_FILE, Holder
 
-# Environment variable that tells a build's processes the locked folder.
-FOLDER = 'LINAC_LOCKED_FOLDER'
+# Environment variable that tells a build's processes the locked folders, a line
+# each.
+FOLDERS = 'LINAC_LOCKED_FOLDERS'
 # Seconds that the processes of a dead build get to notice and end.
 _PATIENCE = 20
 
@@ -52,17 +53,17 @@ def only_build_in(folder: pathlib.Path) -> Iterator[None]:
 
 
 def share() -> None:
-  """Holds the lock of the build that started this process, until it ends.
+  """Holds the locks of the build that started this process, until it ends.
 
   To be called before looking whether that build is still there.
 
   Raises:
     BlockingIOError: if it is gone and another one begins.
   """
-  if storage.is_remote(storage.path(os.environ[FOLDER])):
-    return
-  handle = os.open(os.environ[FOLDER], os.O_RDONLY)
-  fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+  for folder in os.environ[FOLDERS].split('\n'):
+    if not storage.is_remote(storage.path(folder)):
+      handle = os.open(folder, os.O_RDONLY)
+      fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def is_held(folder: pathlib.Path) -> bool:

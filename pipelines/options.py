@@ -12,7 +12,7 @@ from google.protobuf import json_format
 
 from linac_tfds import Cifar10Linac, LinacBuilderConfig, config_names
 from linac_tfds.schema import STORAGE_DTYPES
-from pipelines import hints, storage
+from pipelines import hints, seeds, storage
 from pipelines.errors import BuildError
 from pipelines.local.devices import default_workers
 from pipelines.prepare import (
@@ -36,7 +36,7 @@ class Command:
   """A parsed command line.
 
   Attributes:
-    config: of the dataset.
+    configs: of the datasets; several differ in their seeds alone.
     data_dir: TFDS's root folder, or None for its default.
     source_data_dir: where the source is prepared, or None.
     settings: of the build.
@@ -44,15 +44,15 @@ class Command:
     beam: `PipelineOptions` of that runner, or None.
   """
 
-  config: LinacBuilderConfig
+  configs: list[LinacBuilderConfig]
   data_dir: str | None
   source_data_dir: str | None
   settings: Settings
   runner: str | None
   beam: object
 
-  def builder(self) -> Cifar10Linac:
-    """The builder of the dataset.
+  def builder(self, config: LinacBuilderConfig) -> Cifar10Linac:
+    """The builder of one of the datasets.
 
     Raises:
       BuildError: if the data folder cannot be written, or what it holds of
@@ -62,13 +62,13 @@ class Command:
       check_folder(storage.path(self.data_dir))
     try:
       return Cifar10Linac(
-        config=self.config,
+        config=config,
         data_dir=self.data_dir,
         source_data_dir=self.source_data_dir,
       )
     except (OSError, json.JSONDecodeError, json_format.ParseError) as error:
       raise BuildError(
-        f'The metadata of cifar10_linac/{self.config.name} or of its source '
+        f'The metadata of cifar10_linac/{config.name} or of its source '
         f'are damaged: {error}\nDelete that `dataset_info.json` and run the '
         'same command again: whatever is sound is kept.'
       ) from error
@@ -94,28 +94,40 @@ def parse(argv: list[str]) -> Command:
     raise ValueError(
       f'{ENVIRONMENT} is set: pass --config_name to build with it, or unset it.'
     )
-  config = LinacBuilderConfig(
-    source=args.source,
-    private_name=args.config_name,
-    **{
-      field.name: config_names.parse_field(field.name, text)
-      for field in dataclasses.fields(LinacConfig)
-      if (text := getattr(args, field.name)) is not None
-    },
-  )
   names = {field.name for field in dataclasses.fields(Settings)}
   values = {k: v for k, v in vars(args).items() if k in names}
   if args.splits:
     values['splits'] = tuple(s.strip() for s in args.splits.split(','))
   values['direct_num_workers'] = args.direct_num_workers or default_workers()
   return Command(
-    config=config,
+    configs=_configs(args),
     data_dir=args.data_dir,
     source_data_dir=args.source_data_dir,
     settings=Settings(**values),
     runner=args.runner,
     beam=_beam_options(rest, args.runner),
   )
+
+
+def _configs(args: argparse.Namespace) -> list[LinacBuilderConfig]:
+  fields = {
+    field.name: config_names.parse_field(field.name, text)
+    for field in dataclasses.fields(LinacConfig)
+    if (text := getattr(args, field.name)) is not None
+  }
+  if args.seeds is None:
+    choices = [fields]
+  elif 'seed' in fields or args.config_name is not None:
+    other = 'seed' if 'seed' in fields else 'config_name'
+    raise ValueError(f'Pass either seeds={args.seeds!r} or {other}, not both.')
+  else:
+    choices = [fields | {'seed': seed} for seed in seeds.parse(args.seeds)]
+  return [
+    LinacBuilderConfig(
+      source=args.source, private_name=args.config_name, **choice
+    )
+    for choice in choices
+  ]
 
 
 class Parser(argparse.ArgumentParser):
@@ -145,6 +157,12 @@ def _parser() -> argparse.ArgumentParser:
     '--source_data_dir',
     help='where the source is prepared (default: --data_dir, then '
     "TFDS's folder; else it is downloaded into --data_dir)",
+  )
+  parser.add_argument(
+    '--seeds',
+    metavar='A:B',
+    help='build many datasets in one run: seeds A to B - 1, or 7,42, or both '
+    'as in 0:10,42',
   )
   parser.add_argument('--splits', help='such as train,test (default: all)')
   parser.add_argument(

@@ -150,8 +150,6 @@ def make_plan(builder: Cifar10Linac, settings: Settings) -> DatasetPlan:
     private_key=_private_key(builder, settings),
   )
   check_target(plan)
-  if published_fingerprint(plan) != plan.fingerprint or plan.overwrite:
-    _check_space(plan)
   return plan
 
 
@@ -205,21 +203,29 @@ def check_folder(folder: pathlib.Path) -> None:
     )
 
 
-def _check_space(plan: DatasetPlan) -> None:
-  if storage.is_remote(plan.staging):
+def check_space(plans: list[DatasetPlan]) -> None:
+  """Raises BuildError unless there is room for what is yet to be made."""
+  folder = plans[0].directory
+  if storage.is_remote(folder):
     return  # Buckets have no end.
-  todo = [s for s in plan.shards() if not manifest_path(plan, s).exists()]
-  needed = sum(s.size for s in todo) * (
-    plan.representation_bytes + _EXAMPLE_OVERHEAD
-  )
-  folder = _existing_parent(plan.directory)
+  needed = sum(map(_missing_bytes, plans))
+  folder = _existing_parent(folder)
   free = shutil.disk_usage(folder).free
   if needed > free:
     raise BuildError(
-      f'The dataset needs {needed / 1e9:.1f} GB in {folder}, which has '
+      f'What is to be built needs {needed / 1e9:.1f} GB in {folder}, which has '
       f'{free / 1e9:.1f} GB free. Pass another --data_dir, or fewer images '
       'with --splits or --max_examples_per_split.'
     )
+
+
+def _missing_bytes(plan: DatasetPlan) -> int:
+  if published_fingerprint(plan) == plan.fingerprint and not plan.overwrite:
+    return 0  # What is damaged is linked and mended.
+  todo = [s for s in plan.shards() if not manifest_path(plan, s).exists()]
+  return sum(s.size for s in todo) * (
+    plan.representation_bytes + _EXAMPLE_OVERHEAD
+  )
 
 
 def _existing_parent(path: pathlib.Path) -> pathlib.Path:

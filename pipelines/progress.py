@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
+import pathlib
 import sys
+import threading
 import time
+from collections.abc import Iterable, Iterator
 
 from tqdm import tqdm
 
 from pipelines import storage
 from pipelines.plan import MANIFESTS, PLAN_FILE, DatasetPlan
 
+# The share of its time that a build spends on looking how far it is, at most.
+_LOOKING = 0.1
+
 
 class Progress:
   """A bar of images fitted, with images/s and time left.
 
-  It looks at the dataset's folders alone, so it works for any runner, and for
+  It looks at the datasets' folders alone, so it works for any runner, and for
   a build that another process started.
   """
 
-  def __init__(self, plan: DatasetPlan, since: float | None = None):
+  def __init__(self, plans: list[DatasetPlan], since: float | None = None):
     """Draws the bar.
 
     Args:
-      plan: of the build.
+      plans: of the datasets of the build.
       since: when the build started, in seconds since the epoch; shards finished
         earlier were found finished. Default: now.
     """
-    self._plan = plan
-    self._sizes = shard_sizes(plan)
-    # Seconds between looks; in a bucket they are requests.
-    self._interval = 5 if storage.is_remote(plan.staging) else 0
-    self._last_look = 0.0
+    self._plans = plans
+    self._sizes = {plan.staging: shard_sizes(plan) for plan in plans}
+    self._remote = storage.is_remote(plans[0].staging)
+    self._next_look = 0.0
     now = time.time()
-    self._last = finished_shards(plan, self._sizes)
+    self._last = self._look()
     self._first = {
-      name: at for name, at in self._last.items() if since is None or at < since
+      shard: at
+      for shard, at in self._last.items()
+      if since is None or at < since
     }
     self.reused = self._images(self._first)
     self.fitted = 0
@@ -42,7 +50,7 @@ class Progress:
     self._start = time.monotonic() - age
     # Only a terminal can redraw a line.
     self._bar = tqdm(
-      total=plan.num_examples,
+      total=sum(plan.num_examples for plan in plans),
       initial=self.reused,
       unit=' images',
       desc='Fitting',
@@ -62,24 +70,60 @@ class Progress:
     Args:
       at_once: whether to look again however short ago the last look was.
     """
-    if not at_once and time.monotonic() < self._last_look + self._interval:
+    began = time.monotonic()
+    if not at_once and began < self._next_look:
       return
-    self._last_look = time.monotonic()
     # Publishing takes them away from staging one by one.
-    self._last |= finished_shards(self._plan, self._sizes)
+    self._last |= self._look()
+    # In a bucket, looks are requests, which are paid for.
+    least = 5 if self._remote else 0
+    ended = time.monotonic()
+    self._next_look = ended + max(least, (ended - began) / _LOOKING)
     now = self._last
     # One that was there may belong to a damaged shard, and is written again.
     self.fitted = self._images(dict(now.items() - self._first.items()))
     self.reused = self._images(now) - self.fitted
     self._bar.update(self.fitted + self.reused - self._bar.n)
 
+  @contextlib.contextmanager
+  def followed(self) -> Iterator[None]:
+    """Updates in a thread, while the caller waits for something else."""
+    stop = threading.Event()
+
+    def follow():
+      while not stop.wait(1):
+        # What cannot be read now can be later.
+        with contextlib.suppress(*storage.errors()):
+          self.update()
+
+    thread = threading.Thread(target=follow, name='progress', daemon=True)
+    thread.start()
+    try:
+      yield
+    finally:
+      stop.set()
+      thread.join()
+
   def close(self) -> None:
     """Leaves the bar as it is."""
     self.seconds = time.monotonic() - self._start
     self._bar.close()
 
-  def _images(self, manifests: dict[str, float]) -> int:
-    return sum(self._sizes[name] for name in manifests)
+  def _look(self) -> dict[tuple[pathlib.Path, str], float]:
+    """When each shard of each dataset was finished, of those that are."""
+    found = storage.map_files(
+      lambda plan: finished_shards(plan, self._sizes[plan.staging]),
+      self._plans,
+      self._remote,
+    )
+    return {
+      (plan.staging, name): at
+      for plan, times in zip(self._plans, found, strict=True)
+      for name, at in times.items()
+    }
+
+  def _images(self, shards: Iterable[tuple[pathlib.Path, str]]) -> int:
+    return sum(self._sizes[staging][name] for staging, name in shards)
 
 
 def shard_sizes(plan: DatasetPlan) -> dict[str, int]:

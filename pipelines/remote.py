@@ -57,6 +57,11 @@ def run(
     else:
       with beam.Pipeline(runner=runner, options=options) as root:
         build_datasets(root, stagings, workers)
+  except KeyboardInterrupt:
+    raise KeyboardInterrupt(
+      'Stopped waiting. A job that is at work elsewhere goes on, and costs, '
+      'until it is done or cancelled (`gcloud dataflow jobs cancel`).'
+    ) from None
   except Exception as error:
     raise BuildError(
       f'The build failed: {reason_of(error)}\nFinished shards are kept: run '

@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 
 from linac_tfds import schema, sources
 from pipelines import storage
-from pipelines.errors import BuildError
+from pipelines.errors import SourceError
 from pipelines.manifest import BadExample
 from pipelines.plan import DatasetPlan, SourceSpec
 from pipelines.records import read_records
@@ -32,7 +32,7 @@ def prepare_source(
     The source, and the number of examples of each of its splits.
 
   Raises:
-    BuildError: if it is not prepared and cannot be downloaded, or is another
+    SourceError: if it is not prepared and cannot be downloaded, or is another
       dataset than its folder says.
   """
   if not sources.is_prepared(builder):
@@ -44,7 +44,7 @@ def prepare_source(
       )
     except Exception as error:
       reason = str(error).strip().splitlines() or [type(error).__name__]
-      raise BuildError(
+      raise SourceError(
         f'The source {name} is not prepared in {builder.data_dir} and could '
         f'not be downloaded: {reason[0]}\nPrepare it where there is a network '
         'and pass --source_data_dir, or try --source=sample, which needs none.'
@@ -52,7 +52,7 @@ def prepare_source(
   # Names in its metadata must not lead to another folder.
   full_name = pathlib.PurePath(builder.info.full_name).parts
   if builder.data_path.parts[-len(full_name) :] != full_name:
-    raise BuildError(
+    raise SourceError(
       f'{builder.data_path} holds {builder.info.full_name!r}, by its own '
       'account. Prepare the source anew and pass --source_data_dir.'
     )

@@ -188,7 +188,7 @@ def watch(directory: pathlib.Path) -> None:
   """Draws the bar of the build that is running, until it ends."""
   for status in find_status(directory):
     if status.state == 'running':
-      progress = Progress(status.plan, status.since)
+      progress = Progress([status.plan], status.since)
       try:
         while lock.is_held(status.plan.directory.parent):
           time.sleep(_SECONDS_BETWEEN_LOOKS)

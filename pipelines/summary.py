@@ -1,127 +1,16 @@
-"""What a build says before and after."""
+"""What a build says when it has ended."""
 
 from __future__ import annotations
 
-import dataclasses
-import shlex
+import sys
 from collections import Counter
 
-from linac_tfds import config_names
-from pipelines import json_file, metrics, private_key, storage
+from pipelines import json_file, metrics, storage
 from pipelines.errors import BuildError, printable
-from pipelines.local import devices
 from pipelines.manifest import Manifest
 from pipelines.plan import MANIFESTS, DatasetPlan
-from pipelines.prepare import Settings
 from pipelines.progress import Progress
-from pipelines.publish import BAD_EXAMPLES_FILE, INFO_FILE, METADATA_FILE
-
-# What a core fits at, to tell minutes from days; low, as shared cores are.
-# benchmarks/RESULTS.md has 147e9 and 60e9 for a quiet one.
-_CORE_FLOPS = {'float32': 100e9, 'float64': 40e9}
-# The settings that a command must repeat to mean the same dataset.
-_REPEATED = (
-  'splits',
-  'max_examples_per_split',
-  'examples_per_shard',
-  'storage_dtype',
-  'min_psnr',
-  'on_bad_example',
-)
-
-
-def announce(plan: DatasetPlan, settings: Settings, num_workers: int) -> None:
-  """Says what the build is about to do, and how to go on after a stop."""
-  size = _size(plan.num_examples * plan.representation_bytes)
-  splits = ', '.join(f'{name} {size:,}' for name, size in plan.splits)
-  text = (
-    f'Building cifar10_linac/{plan.config_name}\n'
-    f'  from     {plan.source.name} {plan.source.version} in '
-    f'{plan.source.directory}\n'
-    f'  images   {plan.num_examples:,} ({splits})\n'
-    f'  into     {plan.directory}\n'
-    f'  size     about {size} of {plan.storage_dtype}, {plan.file_format}\n'
-    f'  time     {_time(plan, num_workers)}\n'
-    f'{_older_versions(plan)}{_other_staging(plan)}{_key_warnings(plan)}'
-    f'It can be interrupted; this goes on where it stopped:\n'
-    f'  {shlex.join(_command(plan, settings))}'
-  )
-  print(printable(text), flush=True)
-
-
-def _time(plan: DatasetPlan, num_workers: int) -> str:
-  where = f'on {devices.describe(num_workers)}'
-  if devices.gpus():
-    return f'{where}; no GPU has been measured yet'
-  flops = plan.config.flops(plan.source.schema.shape) * plan.num_examples
-  hours = flops / _CORE_FLOPS[plan.config.precision] / num_workers / 3600
-  time = f'{hours:.1f} hours' if hours >= 1 else f'{hours * 60:.1f} minutes'
-  return f'about {time} {where}, and 10 s to start'
-
-
-def _size(num_bytes: int) -> str:
-  if num_bytes < 1e9:
-    return f'{num_bytes / 1e6:.0f} MB'
-  return f'{num_bytes / 1e9:.1f} GB'
-
-
-def _command(plan: DatasetPlan, settings: Settings) -> list[str]:
-  """The command line that builds this plan."""
-  options = {
-    'data_dir': plan.data_dir,
-    'source': plan.source.name,
-    'source_data_dir': plan.source.data_dir,
-    'file_format': plan.file_format,
-  }
-  if key := plan.private_key:
-    options['config_name'] = key.name
-    if key.file:
-      options['private_key_file'] = key.file
-  for field in dataclasses.fields(plan.config):
-    value = getattr(plan.config, field.name)
-    if field.name == 'seed':
-      if not plan.private_key:
-        options['seed'] = value
-    elif value != field.default:
-      options[field.name] = config_names.format_field(value)
-  for field in dataclasses.fields(settings):
-    value = getattr(settings, field.name)
-    if value != field.default and field.name in _REPEATED:
-      options[field.name] = ','.join(value) if field.name == 'splits' else value
-  command = ['python', '-m', 'pipelines.build']
-  command += [f'--{name}={value}' for name, value in options.items()]
-  command += ['--strict_devices'] * settings.strict_devices
-  return command + ['--overwrite'] * settings.overwrite
-
-
-def _other_staging(plan: DatasetPlan) -> str:
-  """A line for each unfinished build of other settings."""
-  found = sorted(plan.directory.parent.glob('staging.*'))
-  return ''.join(
-    f'{folder} holds an unfinished build with other settings; delete it if you '
-    'do not want to go on with it.\n'
-    for folder in found
-    if folder != plan.staging
-  )
-
-
-def _key_warnings(plan: DatasetPlan) -> str:
-  if not plan.private_key:
-    return ''
-  found = private_key.warnings(plan.private_key, plan.config)
-  return ''.join(f'warning: {text}\n' for text in found)
-
-
-def _older_versions(plan: DatasetPlan) -> str:
-  """A line for each version that is prepared and stays as it is."""
-  found = sorted(plan.directory.parent.glob(f'[0-9]*/{INFO_FILE}'))
-  versions = [path.parent.name for path in found]
-  return ''.join(
-    f'Version {version} is prepared and stays: load it as '
-    f"tfds.load('cifar10_linac/{plan.config_name}:{version}', ...).\n"
-    for version in versions
-    if version != plan.version
-  )
+from pipelines.publish import BAD_EXAMPLES_FILE, METADATA_FILE
 
 
 def print_summary(
@@ -143,29 +32,93 @@ def print_summary(
   psnr = ', '.join(f'{split} {mean:.2f}' for split, mean in _psnr(plan))
   manifests = _manifests(plan)
   bad = sum(len(manifest.bad_examples) for manifest in manifests)
-  if progress is None:
-    speed = 'all there already; nothing was fitted'
-  else:
-    rate = progress.fitted / progress.seconds
-    speed = f'{progress.fitted:,} fitted in {progress.seconds:.0f} s'
-    speed += f' ({rate:.1f} images/s)' if progress.fitted else ''
-    speed += f', {progress.reused:,} found finished' if progress.reused else ''
-  load = 'tfds.load' if plan.file_format == 'tfrecord' else 'tfds.data_source'
   text = (
     f'\ncifar10_linac/{plan.config_name} {plan.version}\n'
-    f'  images   {plan.num_examples - bad:,}: {speed}\n'
+    f'  images   {plan.num_examples - bad:,}: {_speed(progress)}\n'
     f'{_left_out(plan, bad)}'
     f'{_work(totals or Counter())}'
     f'  PSNR     {psnr} dB on average\n'
-    f'  size     {_size(size)} in {plan.directory}\n'
+    f'  size     {size_text(size)} in {plan.directory}\n'
     f'{_mixture(plan, manifests)}'
-    f'Load it:\n'
-    f'  import linac_tfds  # Registers the dataset.\n'
-    f'  import tensorflow_datasets as tfds\n'
+    f'Load it:\n{_load(plan)}'
+  )
+  print(printable(text), flush=True)
+
+
+def print_summaries(
+  plans: list[DatasetPlan],
+  failures: dict[str, str],
+  progress: Progress | None = None,
+  totals: Counter[str] | None = None,
+) -> None:
+  """Says of several datasets in a line each what was built or why not.
+
+  Args:
+    plans: of all datasets.
+    failures: why a dataset was not built, by its config's name.
+    progress: of the build, or None if there was nothing left to do.
+    totals: as for `print_summary`.
+  """
+  lines = [f'\n{len(plans):,} datasets: {_speed(progress)}']
+  lines += _work(totals or Counter()).splitlines()
+  published = [plan for plan in plans if plan.config_name not in failures]
+  lines += [f'  {plan.config_name}: {_measures(plan)}' for plan in published]
+  if published:
+    lines += [f'in {plans[0].directory.parents[1]}. Load one:']
+    lines += [_load(published[0])]
+  print(printable('\n'.join(lines)), flush=True)
+
+
+def _measures(plan: DatasetPlan) -> str:
+  size = size_text(sum(storage.sizes(plan.directory).values()))
+  try:
+    psnr = ', '.join(f'{split} {mean:.2f}' for split, mean in _psnr(plan))
+  except BuildError as error:
+    return str(error)
+  return f'{size}, PSNR {psnr} dB on average'
+
+
+def print_failures(failures: dict[str, str], count: int) -> None:
+  """Says which of `count` datasets could not be built, and why."""
+  if not failures:
+    return
+  if count == 1:
+    lines = [f'error: {reason}' for reason in failures.values()]
+  else:
+    lines = [f'error: {len(failures)} of {count} datasets cannot be built:']
+    for name, reason in failures.items():
+      # Of many reasons, the first and the sum.
+      first, *more = reason.splitlines()
+      lines += [f'  {name}: {first}', *(f'    {line}' for line in more[-2:])]
+  print(printable('\n'.join(lines)), file=sys.stderr)
+
+
+def _speed(progress: Progress | None) -> str:
+  if progress is None:
+    return 'all there already; nothing was fitted'
+  rate = progress.fitted / progress.seconds
+  speed = f'{progress.fitted:,} fitted in {progress.seconds:.0f} s'
+  speed += f' ({rate:.1f} images/s)' if progress.fitted else ''
+  return speed + (
+    f', {progress.reused:,} found finished' if progress.reused else ''
+  )
+
+
+def _load(plan: DatasetPlan) -> str:
+  load = 'tfds.load' if plan.file_format == 'tfrecord' else 'tfds.data_source'
+  return (
+    '  import linac_tfds  # Registers the dataset.\n'
+    '  import tensorflow_datasets as tfds\n'
     f"  ds = {load}('cifar10_linac/{plan.config_name}', split="
     f"'{plan.splits[0][0]}', data_dir='{plan.data_dir}')"
   )
-  print(printable(text), flush=True)
+
+
+def size_text(num_bytes: int) -> str:
+  """Such as `31.5 GB`."""
+  if num_bytes < 1e9:
+    return f'{num_bytes / 1e6:.0f} MB'
+  return f'{num_bytes / 1e9:.1f} GB'
 
 
 def _manifests(plan: DatasetPlan) -> list[Manifest]:
@@ -193,7 +146,7 @@ def _work(totals: Counter[str]) -> str:
   images = totals[metrics.IMAGES_FITTED] + totals[metrics.BAD_EXAMPLES]
   return (
     f'  shards   {totals[metrics.SHARDS_WRITTEN]:,} written '
-    f'({_size(totals[metrics.BYTES_WRITTEN])}), '
+    f'({size_text(totals[metrics.BYTES_WRITTEN])}), '
     f'{totals[metrics.SHARDS_REUSED]:,} reused; a worker fits an image in '
     f'{milliseconds / images:.0f} ms\n'
   )

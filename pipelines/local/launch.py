@@ -26,9 +26,9 @@ LOG_FILE = 'build.log'
 
 
 def run(
-  plan: DatasetPlan, num_workers: int, progress: Progress
+  plans: list[DatasetPlan], num_workers: int, progress: Progress
 ) -> Counter[str]:
-  """Builds a dataset whose plan is saved.
+  """Builds datasets whose plans are saved.
 
   Returns:
     The totals of the workers' metrics, by name.
@@ -36,11 +36,11 @@ def run(
   Raises:
     BuildError: if a worker died or the pipeline failed.
   """
-  log = _log(plan)
+  log = _log(plans)
   # The last lines that are for this process, by their marks.
   told = {REASON: 'its log says more', METRICS: '{}'}
   with open(log, 'wb', buffering=0) as log_file:
-    driver = _start(plan, num_workers)
+    driver = _start(plans, num_workers)
     keeper = threading.Thread(
       target=_keep_log, args=(driver.stdout, log_file, told), daemon=True
     )
@@ -70,8 +70,10 @@ def run(
   return Counter(json.loads(told[METRICS]))
 
 
-def _log(plan: DatasetPlan) -> pathlib.Path:
-  if storage.is_remote(plan.staging):
+def _log(plans: list[DatasetPlan]) -> pathlib.Path:
+  plan = plans[0]
+  # Its staging may be gone before the others are finished.
+  if len(plans) > 1 or storage.is_remote(plan.staging):
     name = f'linac-{plan.fingerprint[:16]}-{LOG_FILE}'
     return pathlib.Path(tempfile.gettempdir()) / name
   return plan.staging / LOG_FILE
@@ -92,11 +94,11 @@ def _keep_log(lines: IO[bytes], log_file: IO[bytes], told: dict) -> None:
           told[mark] = text.removeprefix(mark)
 
 
-def _start(plan: DatasetPlan, num_workers: int) -> subprocess.Popen:
-  arguments = [os.getpid(), num_workers, plan.staging]
+def _start(plans: list[DatasetPlan], num_workers: int) -> subprocess.Popen:
+  arguments = [os.getpid(), num_workers, *(plan.staging for plan in plans)]
   return subprocess.Popen(
     [sys.executable, '-m', 'pipelines.local.driver', *map(str, arguments)],
-    env=os.environ | _environment(plan),
+    env=os.environ | _environment(plans),
     stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT,
     # Ctrl-C is for this process; it ends the others itself.
@@ -104,9 +106,9 @@ def _start(plan: DatasetPlan, num_workers: int) -> subprocess.Popen:
   )
 
 
-def _environment(plan: DatasetPlan) -> dict[str, str]:
+def _environment(plans: list[DatasetPlan]) -> dict[str, str]:
   return {
-    lock.FOLDER: str(plan.staging.parent),
+    lock.FOLDERS: '\n'.join(str(plan.staging.parent) for plan in plans),
     # TFDS then uses the client that this project uses, not TensorFlow's.
     'EPATH_USE_TF': 'false',
     'PYTHONPATH': os.pathsep.join(sys.path),

@@ -216,7 +216,7 @@ def test_preparing_says_first_what_it_will_do(tmp_path, capsys, monkeypatch):
   # The command it gives is that of this very build.
   line = next(s for s in output.splitlines() if 'pipelines.build' in s)
   command = options.parse(shlex.split(line)[3:])
-  assert command.config.name == TINY.name
+  assert command.configs[0].name == TINY.name
   assert command.settings.max_examples_per_split == 2
   assert f'cifar10_linac/{TINY.name}:0.9.0' in output
 

@@ -119,7 +119,7 @@ def test_an_error_in_a_worker_is_told_in_a_line(sample_dir):
   [
     (['--sed=1'], 2, 'unknown option --sed. Did you mean --seed?'),
     (['--source=nosuch'], 2, "source='nosuch' is no dataset"),
-    (['--worker_ram=8GB'], 2, "worker_ram='8GB' is for workers elsewhere"),
+    (['--worker_ram=8GB'], 2, "worker_ram='8GB' is for workers that"),
     (['--batch_size=48'], 2, 'batch_size=48 does not divide'),
     (['--splits=dev'], 2, 'it has train, test'),
     (['--data_dir=s3://bucket/x'], 2, 'neither a local path nor one of gs://'),

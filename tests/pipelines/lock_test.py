@@ -77,7 +77,7 @@ def test_a_build_waits_for_the_workers_of_a_dead_one(
 ):
   ended = tmp_path / 'ended'
   with start(HOLD, folder) as holder:
-    worker = start(SHARE, ended, **{lock.FOLDER: str(folder)})
+    worker = start(SHARE, ended, **{lock.FOLDERS: str(folder)})
     holder.kill()
   with worker:
     with monkeypatch.context() as patch:
@@ -91,7 +91,7 @@ def test_a_build_waits_for_the_workers_of_a_dead_one(
 
 def test_a_worker_does_not_join_another_build(folder, monkeypatch):
   """One that starts so late that its own build is gone."""
-  monkeypatch.setenv(lock.FOLDER, str(folder))
+  monkeypatch.setenv(lock.FOLDERS, str(folder))
   folder.mkdir(parents=True)
   handle = os.open(folder, os.O_RDONLY)
   fcntl.flock(handle, fcntl.LOCK_EX)

@@ -32,7 +32,7 @@ NON_DEFAULT = {
 
 def test_defaults():
   command = options.parse([])
-  assert command.config.name == f'seed_{LinacConfig().seed}'
+  assert command.configs[0].name == f'seed_{LinacConfig().seed}'
   assert command.settings == Settings(
     direct_num_workers=default_workers(), file_format='tfrecord'
   )
@@ -45,7 +45,7 @@ def test_every_field_of_the_config_is_an_option(joined):
   argv = []
   for name, value in NON_DEFAULT.items():
     argv += [f'--{name}={value}'] if joined else [f'--{name}', value]
-  assert options.parse(argv).config.name == (
+  assert options.parse(argv).configs[0].name == (
     'seed_-7_f64+key_derivation_full+num_layers_6+width_64+num_features_4'
     '+use_bias_False+activation_tanh+representation_layer_1+num_epochs_3'
     '+batch_size_16+learning_rate_0.002+b1_0.8+b2_0.95+eps_1e-06'

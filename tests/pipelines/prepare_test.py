@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 from linac_tfds import Cifar10Linac
 from pipelines import prepare
 from pipelines.errors import BuildError
-from pipelines.prepare import Settings, make_plan
+from pipelines.prepare import Settings, check_space, make_plan
 
 
 def test_all_splits_and_examples_by_default(lab):
@@ -55,7 +55,17 @@ def test_a_full_disk_is_refused(lab, monkeypatch):
   usage = types.SimpleNamespace(free=10_000)
   monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage)
   with pytest.raises(BuildError, match=r'needs 0\.0 GB in .* 0\.0 GB free'):
-    lab.plan()
+    check_space([lab.plan()])
+
+
+def test_room_is_for_all_datasets_or_for_none(lab, monkeypatch):
+  plans = [lab.plan(seed=1), lab.plan(seed=2)]
+  usage = types.SimpleNamespace(free=3_000_000)
+  monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage)
+  for plan in plans:
+    check_space([plan])
+  with pytest.raises(BuildError, match='GB free'):
+    check_space(plans)
 
 
 def test_a_folder_that_cannot_be_written_is_refused(lab, monkeypatch):
@@ -91,7 +101,7 @@ def test_a_finished_build_needs_no_space(lab, monkeypatch):
   lab.run(lab.plan(settings))
   usage = types.SimpleNamespace(free=0)
   monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage)
-  assert lab.plan(settings).num_examples == 4
+  check_space([lab.plan(settings)])
 
 
 def test_another_format_needs_overwrite(lab):

@@ -1,0 +1,173 @@
+"""What a build says before it starts."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+
+from linac_tfds import LinacBuilderConfig, config_names
+from pipelines import private_key, seeds
+from pipelines.errors import printable
+from pipelines.local import devices
+from pipelines.plan import DatasetPlan
+from pipelines.prepare import Settings
+from pipelines.publish import INFO_FILE
+from pipelines.runners import Runner
+from pipelines.summary import size_text
+
+# What a core fits at, to tell minutes from days; low, as shared cores are.
+# benchmarks/RESULTS.md has 147e9 and 60e9 for a quiet one.
+_CORE_FLOPS = {'float32': 100e9, 'float64': 40e9}
+# The settings that a command must repeat to mean the same build.
+_REPEATED = (
+  'splits',
+  'max_examples_per_split',
+  'examples_per_shard',
+  'storage_dtype',
+  'min_psnr',
+  'on_bad_example',
+  'accelerator',
+  'worker_ram',
+  'compilation_cache',
+)
+# Printed of many.
+_MAX_NOTES = 10
+
+
+def announce(
+  plans: list[DatasetPlan],
+  settings: Settings,
+  runner: Runner,
+  configs: list[LinacBuilderConfig],
+) -> None:
+  """Says what the build is about to do, and how to go on after a stop.
+
+  Args:
+    plans: of the datasets that are not there yet; they differ in their seeds.
+    settings: of the build.
+    runner: of the build.
+    configs: of all datasets that it was told to build.
+  """
+  plan, count = plans[0], len(plans)
+  num_images = sum(plan.num_examples for plan in plans)
+  splits = ', '.join(f'{name} {size:,}' for name, size in plan.splits)
+  each = f'{count} x {plan.num_examples:,}: ' if count > 1 else ''
+  folder = plan.directory if count == 1 else plan.directory.parents[1]
+  text = (
+    f'Building {_names(plans)}\n'
+    f'  from     {plan.source.name} {plan.source.version} in '
+    f'{plan.source.directory}\n'
+    f'  images   {num_images:,} ({each}{splits})\n'
+    f'  into     {folder}\n'
+    f'  size     about {size_text(num_images * plan.representation_bytes)} of '
+    f'{plan.storage_dtype}, {plan.file_format}\n'
+    f'  time     {_time(plan, num_images, settings, runner)}\n'
+    f'{_notes(plans)}'
+    f'It can be interrupted; this goes on where it stopped:\n'
+    f'  {shlex.join(_command(plan, settings, runner, configs))}'
+  )
+  print(printable(text), flush=True)
+
+
+def _names(plans: list[DatasetPlan]) -> str:
+  first, last = plans[0].config_name, plans[-1].config_name
+  if len(plans) == 1:
+    return f'cifar10_linac/{first}'
+  return f'{len(plans)} datasets, cifar10_linac/{first} to {last}'
+
+
+def _time(
+  plan: DatasetPlan, num_images: int, settings: Settings, runner: Runner
+) -> str:
+  if not runner.is_local:
+    return f'a matter of the workers of {runner.name}'
+  num_workers = runner.num_workers(settings)
+  where = f'on {devices.describe(num_workers)}'
+  if devices.gpus():
+    return f'{where}; no GPU has been measured yet'
+  flops = plan.config.flops(plan.source.schema.shape) * num_images
+  hours = flops / _CORE_FLOPS[plan.config.precision] / num_workers / 3600
+  time = f'{hours:.1f} hours' if hours >= 1 else f'{hours * 60:.1f} minutes'
+  return f'about {time} {where}, and 10 s to start'
+
+
+def _command(
+  plan: DatasetPlan,
+  settings: Settings,
+  runner: Runner,
+  configs: list[LinacBuilderConfig],
+) -> list[str]:
+  """The command line of this build."""
+  options = {
+    'data_dir': plan.data_dir,
+    'source': plan.source.name,
+    'source_data_dir': plan.source.data_dir,
+    'file_format': plan.file_format,
+  }
+  if key := plan.private_key:
+    options['config_name'] = key.name
+    if key.file:
+      options['private_key_file'] = key.file
+  elif len(configs) == 1:
+    options['seed'] = plan.config.seed
+  else:
+    options['seeds'] = seeds.show(config.linac.seed for config in configs)
+  for field in dataclasses.fields(plan.config):
+    value = getattr(plan.config, field.name)
+    if field.name != 'seed' and value != field.default:
+      options[field.name] = config_names.format_field(value)
+  for field in dataclasses.fields(settings):
+    value = getattr(settings, field.name)
+    if value != field.default and field.name in _REPEATED:
+      options[field.name] = ','.join(value) if field.name == 'splits' else value
+  command = ['python', '-m', 'pipelines.build']
+  command += [f'--{name}={value}' for name, value in options.items()]
+  command += ['--strict_devices'] * settings.strict_devices
+  return command + ['--overwrite'] * settings.overwrite + runner.arguments()
+
+
+def _notes(plans: list[DatasetPlan]) -> str:
+  """What there is to know beside the build, a line each."""
+  notes = [
+    note
+    for plan in plans
+    for note in (
+      *_older_versions(plan),
+      *_other_staging(plan),
+      *_key_warnings(plan),
+    )
+  ]
+  more = len(notes) - _MAX_NOTES
+  if more > 0:
+    notes[_MAX_NOTES:] = [f'... and so on, {more} more.']
+  return ''.join(f'{note}\n' for note in notes)
+
+
+def _older_versions(plan: DatasetPlan) -> list[str]:
+  """Of each version that is prepared and stays as it is."""
+  found = sorted(plan.directory.parent.glob(f'[0-9]*/{INFO_FILE}'))
+  versions = [path.parent.name for path in found]
+  return [
+    f'Version {version} is prepared and stays: load it as '
+    f"tfds.load('cifar10_linac/{plan.config_name}:{version}', ...)."
+    for version in versions
+    if version != plan.version
+  ]
+
+
+def _other_staging(plan: DatasetPlan) -> list[str]:
+  """Of each unfinished build of other settings."""
+  found = sorted(plan.directory.parent.glob('staging.*'))
+  return [
+    f'{folder} holds an unfinished build with other settings; delete it if you '
+    'do not want to go on with it.'
+    for folder in found
+    if folder != plan.staging
+  ]
+
+
+def _key_warnings(plan: DatasetPlan) -> list[str]:
+  if not plan.private_key:
+    return []
+  found = private_key.warnings(plan.private_key, plan.config)
+  return [f'warning: {text}' for text in found]
