@@ -118,17 +118,25 @@ def _plan_all(
   locks: contextlib.ExitStack,
 ) -> tuple[list[DatasetPlan], dict[str, str]]:
   """The plans of those that can be built, and why the others cannot."""
-  plans, failures = [], {}
-  for config in configs:
+
+  def plan(config: LinacBuilderConfig) -> DatasetPlan | str:
     try:
-      plans.append(_plan(make_builder(config), settings, locks))
+      return _plan(make_builder(config), settings, locks)
     except SourceError:
       raise  # It is the same for all.
     except BuildError as error:
-      failures[config.name] = str(error)
+      return str(error)
     except storage.errors() as error:
-      failures[config.name] = f'{error}. {_KEPT}'
-  return plans, failures
+      return f'{error}. {_KEPT}'
+
+  first, *others = configs
+  found = [plan(first)]
+  # In a bucket, a plan takes dozens of requests.
+  remote = isinstance(found[0], DatasetPlan) and _is_remote(found[0])
+  found += storage.map_files(plan, others, remote)
+  plans = [plan for plan in found if isinstance(plan, DatasetPlan)]
+  reasons = {c.name: f for c, f in zip(configs, found, strict=True)}
+  return plans, {k: v for k, v in reasons.items() if isinstance(v, str)}
 
 
 def _plan(
@@ -150,16 +158,17 @@ def _build(
   """Builds those that are not there yet, and says what there is then."""
   progress, totals, failures = None, None, {}
   runner.check_plan(plans[0])
-  if pending := [plan for plan in plans if not _is_done(plan)]:
+  remote = _is_remote(plans[0])
+  done = storage.map_files(_is_done, plans, remote)
+  pending = [p for p, is_done in zip(plans, done, strict=True) if not is_done]
+  if pending:
     check_space(pending)
     announcement.announce(pending, settings, runner, configs)
-    for plan in pending:
-      _stage(plan)
+    storage.map_files(_stage, pending, remote)
     progress = Progress(pending)
     try:
       totals = runner.run(pending, settings, progress)
       if totals is None:
-        print('The runner has it now, as its options say.')
         return {}
       progress.update(at_once=True)
     finally:
@@ -173,6 +182,10 @@ def _build(
   elif not failures:
     summary.print_summary(plans[0], progress, totals)
   return failures
+
+
+def _is_remote(plan: DatasetPlan) -> bool:
+  return storage.is_remote(plan.staging)
 
 
 def _is_done(plan: DatasetPlan) -> bool:

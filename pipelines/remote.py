@@ -67,7 +67,16 @@ def run(
       f'The build failed: {reason_of(error)}\nFinished shards are kept: run '
       'the same command again to go on.'
     ) from error
-  return waits and not options.view_as(TestOptions).dry_run
+  if options.view_as(TestOptions).dry_run:
+    print('A dry run: no job was submitted.')
+  elif not waits:
+    print(
+      'The job is handed over. `python -m pipelines.status` of a dataset counts '
+      'its finished shards; that nobody waits for them, it calls stopped.'
+    )
+  else:
+    return True
+  return False
 
 
 def complete(options: PipelineOptions, settings: Settings) -> None:

@@ -35,8 +35,16 @@ def installed(tmp_path_factory):
   offline = ['--no-deps', '--no-index']
   for command in (
     [*pip, 'wheel', *offline, '--no-build-isolation', '-w', wheels, checkout],
-    [*pip, 'install', *offline, '--target', folder, '--find-links', wheels]
-    + ['linac-tfds'],
+    [
+      *pip,
+      'install',
+      *offline,
+      '--target',
+      folder,
+      '--find-links',
+      wheels,
+      'linac-tfds',
+    ],
   ):
     subprocess.run(command, check=True, capture_output=True)
   return folder
