@@ -71,8 +71,9 @@ def run(
     print('A dry run: no job was submitted.')
   elif not waits:
     print(
-      'The job is handed over. `python -m pipelines.status` of a dataset counts '
-      'its finished shards; that nobody waits for them, it calls stopped.'
+      'The job is handed over. `python -m pipelines.status` of a dataset '
+      'counts its finished shards; that nobody waits for them, it calls '
+      'stopped.'
     )
   else:
     return True

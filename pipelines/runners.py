@@ -46,8 +46,8 @@ class Runner:
       if getattr(settings, name) is not None:
         raise ValueError(
           f'{name}={getattr(settings, name)!r} is for workers that the runner '
-          'starts elsewhere; pass --runner, such as DataflowRunner, or leave it '
-          'out.'
+          'starts elsewhere; pass --runner, such as DataflowRunner, or leave '
+          'it out.'
         )
 
   def check_plan(self, plan: DatasetPlan) -> None:
