@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 from tqdm import tqdm
 
+from pipelines.device import images_per_batch
 from pipelines.plan import DatasetPlan
 from pipelines.stored import distance
 from transforms import LinacConfig, start_fit
@@ -98,7 +99,7 @@ def _other_seed(plan: DatasetPlan) -> int:
 def _refit(plan: DatasetPlan, config: LinacConfig, example: dict) -> Refit:
   # One at a time: float32 bits depend on the batch's size on some devices.
   fit = start_fit(
-    example['image'][None], config, plan.images_per_batch, plan.storage_dtype
+    example['image'][None], config, images_per_batch(plan), plan.storage_dtype
   ).result()
   stored, fitted = example['representation'], fit.representation[0]
   mean, std = config.pixel_constants(example['image'].shape[-1])
