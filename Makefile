@@ -31,6 +31,7 @@ bench: .venv/installed  ## Runs all benchmarks; see benchmarks/RESULTS.md.
 	$(BIN)/python -m benchmarks.storage
 	$(BIN)/python -m benchmarks.scaling 1000 16000 60000
 	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.compilation
 
 clean:
 	rm -rf .venv $(DATA) *.egg-info

@@ -39,6 +39,8 @@ def set_up(accelerated: bool, compilation_cache: str | None) -> None:
     kind = _instructions() if device.platform == 'cpu' else 'accelerators'
     folder = f'{compilation_cache.rstrip("/")}/{kind}'
     jax.config.update('jax_compilation_cache_dir', folder)
+    # A worker's one program compiles, on a CPU, in less than JAX keeps: 1 s.
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 
 
 def images_per_batch(plan: DatasetPlan) -> int:

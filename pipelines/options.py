@@ -175,7 +175,10 @@ def _parser() -> argparse.ArgumentParser:
     help='at most (default: 128; 32 in splits of fewer than 4,096)',
   )
   parser.add_argument(
-    '--storage_dtype', choices=STORAGE_DTYPES, default='float16'
+    '--storage_dtype',
+    choices=STORAGE_DTYPES,
+    default='float16',
+    help='of the representations (default: %(default)s)',
   )
   parser.add_argument(
     '--file_format',

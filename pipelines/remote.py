@@ -71,9 +71,8 @@ def run(
     print('A dry run: no job was submitted.')
   elif not waits:
     print(
-      'The job is handed over. `python -m pipelines.status` of a dataset '
-      'counts its finished shards; that nobody waits for them, it calls '
-      'stopped.'
+      "The job is handed over. `python -m pipelines.status` counts a dataset's "
+      'finished shards, but calls a build stopped that nobody waits for.'
     )
   else:
     return True

@@ -45,9 +45,8 @@ class Runner:
     for name in unheeded:
       if getattr(settings, name) is not None:
         raise ValueError(
-          f'{name}={getattr(settings, name)!r} is for workers that the runner '
-          'starts elsewhere; pass --runner, such as DataflowRunner, or leave '
-          'it out.'
+          f'{name}={getattr(settings, name)!r} is for workers that a runner '
+          'starts elsewhere; pass --runner=DataflowRunner, or leave it out.'
         )
 
   def check_plan(self, plan: DatasetPlan) -> None:

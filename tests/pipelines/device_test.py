@@ -20,8 +20,6 @@ CONFIG = LinacConfig(num_epochs=1, width=16, num_layers=3)
 @pytest.fixture
 def fit_afresh():
   """Fits as a new process would, which has to compile or to find a program."""
-  least = 'jax_persistent_cache_min_compile_time_secs'
-  before = jax.config.jax_persistent_cache_min_compile_time_secs
 
   def fit(cache=None) -> bytes:
     jax.clear_caches()
@@ -29,9 +27,7 @@ def fit_afresh():
     device.set_up(False, cache and str(cache))
     return linac(IMAGES, CONFIG).representation.tobytes()
 
-  jax.config.update(least, 0)
   yield fit
-  jax.config.update(least, before)
   jax.config.update('jax_compilation_cache_dir', None)
   compilation_cache.reset_cache()
 
@@ -49,6 +45,14 @@ def test_programs_of_others_are_found_and_change_no_bits(fit_afresh, tmp_path):
   written = program.stat().st_mtime_ns
   assert fit_afresh(tmp_path) == expected
   assert [p.stat().st_mtime_ns for p in programs(tmp_path)] == [written]
+
+
+def test_programs_are_shared_through_a_bucket(fit_afresh, bucket):
+  expected = fit_afresh()
+  cache = bucket.root / 'programs'
+  assert fit_afresh(cache) == expected
+  assert len(programs(cache)) == 1
+  assert fit_afresh(cache) == expected
 
 
 def test_a_damaged_program_is_compiled_anew(fit_afresh, tmp_path):

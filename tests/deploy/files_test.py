@@ -1,0 +1,110 @@
+"""The files of deploy/dataflow agree with the project and with one another."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from pipelines import options
+from tests.conftest import REPOSITORY
+
+FOLDER = REPOSITORY / 'deploy' / 'dataflow'
+# The command line alone has these: of local runs, and flags without a value,
+# which a template cannot pass.
+NOT_IN_TEMPLATE = {
+  'direct_num_workers',
+  'help',
+  'overwrite',
+  'runner',
+  'strict_devices',
+}
+
+
+@pytest.fixture
+def dockerfile() -> str:
+  return (FOLDER / 'Dockerfile').read_text().replace('\\\n', '')
+
+
+@pytest.fixture
+def parameters() -> dict[str, dict]:
+  metadata = json.loads((FOLDER / 'metadata.json').read_text())
+  assert metadata.keys() == {'name', 'description', 'parameters'}
+  return {parameter['name']: parameter for parameter in metadata['parameters']}
+
+
+def test_the_template_has_the_options_there_are(parameters):
+  ours = {
+    name.removeprefix('--')
+    for name in options._parser()._option_string_actions
+    if name.startswith('--')
+  }
+  assert parameters.keys() - {'sdk_container_image'} == ours - NOT_IN_TEMPLATE
+  assert '--sdk_container_image' in (
+    options.beam_parser()._option_string_actions
+  )
+  for parameter in parameters.values():
+    known = {'name', 'label', 'helpText', 'isOptional', 'regexes'}
+    assert {'name', 'label', 'helpText'} <= parameter.keys() <= known
+
+
+@pytest.mark.parametrize(
+  ('name', 'good', 'bad'),
+  [
+    ('data_dir', 'gs://bucket/data', '/data'),
+    ('file_format', 'array_record', 'parquet'),
+    ('examples_per_shard', '64', '-1'),
+  ],
+)
+def test_the_template_takes_what_the_command_takes(parameters, name, good, bad):
+  (pattern,) = parameters[name]['regexes']
+  assert re.fullmatch(pattern, good)
+  assert not re.fullmatch(pattern, bad)
+
+
+def test_the_template_starts_the_command_for_dataflow(sample_dir):
+  process = subprocess.run(
+    [
+      *(sys.executable, FOLDER / 'main.py', '--source=sample'),
+      f'--data_dir={sample_dir}',
+    ],
+    capture_output=True,
+    text=True,
+  )
+  assert 'workers of Dataflow find nothing' in process.stderr
+  assert process.returncode == 1
+
+
+def test_what_the_image_copies_is_there(dockerfile):
+  copies = re.findall(r'^COPY (?!--from)(.*) \S+$', dockerfile, re.MULTILINE)
+  sources = [source for copy in copies for source in copy.split()]
+  assert {'constraints.txt', 'deploy/dataflow/main.py'} <= set(sources)
+  assert all((REPOSITORY / source).exists() for source in sources)
+  setup = (REPOSITORY / 'setup.py').read_text()
+  packages = re.search(r'include=\[(.*)\]', setup)[1]
+  assert set(re.findall(r"'(\w+)\*'", packages)) <= set(sources)
+
+
+def test_the_image_has_the_versions_that_are_pinned(dockerfile):
+  constraints = (REPOSITORY / 'constraints.txt').read_text()
+  beam = re.search('^apache-beam==(.*)$', constraints, re.MULTILINE)[1]
+  python = re.search('^FROM python:(.*)-slim$', dockerfile, re.MULTILINE)[1]
+  launcher = f'python{python.replace(".", "")}-template-launcher-base:'
+  assert f'apache/beam_python{python}_sdk:{beam} ' in dockerfile
+  assert launcher in dockerfile
+  assert 'FLEX_TEMPLATE_PYTHON_PY_FILE=/template/main.py' in dockerfile
+
+
+def test_commands_of_the_runbook_are_understood():
+  runbook = (FOLDER / 'README.md').read_text().replace('\\\n', ' ')
+  commands = re.findall(r'python -m pipelines\.build (.*)', runbook)
+  assert commands
+  known = {
+    *options._parser()._option_string_actions,
+    *options.beam_parser()._option_string_actions,
+  }
+  for command in commands:
+    found = re.findall(r'--\w+', command)
+    assert found
+    assert set(found) <= known
