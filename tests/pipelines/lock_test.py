@@ -89,6 +89,23 @@ def test_a_build_waits_for_the_workers_of_a_dead_one(
       assert ended.exists()
 
 
+def test_a_worker_holds_the_locks_of_all_its_datasets(
+  folder, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(lock, '_PATIENCE', 0)
+  folders = [folder, folder.with_name('seed_2')]
+  with start(HOLD, folders[0]) as first, start(HOLD, folders[1]) as second:
+    both = '\n'.join(map(str, folders))
+    worker = start(SHARE, tmp_path / 'ended', **{lock.FOLDERS: both})
+    first.kill()
+    second.kill()
+  with worker:
+    for path in folders:
+      with pytest.raises(BuildError, match='what is left of one'):
+        only_build_in(path).__enter__()
+    worker.stdin.close()
+
+
 def test_a_worker_does_not_join_another_build(folder, monkeypatch):
   """One that starts so late that its own build is gone."""
   monkeypatch.setenv(lock.FOLDERS, str(folder))

@@ -94,6 +94,16 @@ def test_two_seeds_on_two_workers_and_one_that_cannot_be_built(
   assert 'thesis.txt' in errors
 
 
+def test_a_source_that_is_not_there_is_told_once(tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(tfds.core.constants, 'DATA_DIR', str(tmp_path / 'none'))
+  # A port on which nobody listens.
+  monkeypatch.setenv('https_proxy', 'http://127.0.0.1:9')
+  argv = [f'--data_dir={tmp_path}', '--source=mnist', '--seeds=0:3']
+  assert build.main([*argv, '--mean=0.1', '--std=0.3', '--batch_size=98']) == 1
+  (line, _) = capsys.readouterr().err.splitlines()
+  assert line.startswith('error: The source mnist is not prepared')
+
+
 def test_reasons_of_many_datasets_are_short(capsys):
   reasons = '\n'.join(f"'train_{i}': its fit diverged" for i in range(10))
   failures = {'seed_1': f'{reasons}\n10 of 20 are bad', 'seed_7': 'No room.'}
