@@ -36,7 +36,7 @@ from pipelines import (
   summary,
 )
 from pipelines.errors import BuildError, SourceError, printable
-from pipelines.plan import FAILURE_FILE, MANIFESTS, DatasetPlan
+from pipelines.plan import FAILURE_FILE, DatasetPlan
 from pipelines.prepare import Settings, check_folder, check_space, make_plan
 from pipelines.progress import Progress
 from pipelines.runners import Runner
@@ -199,7 +199,6 @@ def _stage(plan: DatasetPlan) -> None:
   """Readies the staging folder for workers."""
   if plan.private_key:
     private_key.save_id(plan.staging.parent, plan.private_key)
-  (plan.staging / MANIFESTS).mkdir(parents=True, exist_ok=True)
   plan.save()
   if not plan.overwrite:
     publish.restage(plan)

@@ -151,7 +151,9 @@ def finalise(staging: str, records: Iterable[ShardRecord]) -> None:
 
 
 def _fail(staging: str, reasons: list[str]) -> None:
-  storage.write_text(storage.path(staging) / FAILURE_FILE, '\n'.join(reasons))
+  folder = storage.path(staging)
+  if (folder / PLAN_FILE).exists():  # Else another attempt has published it.
+    storage.write_text(folder / FAILURE_FILE, '\n'.join(reasons))
 
 
 def _why_not(plan: DatasetPlan, records: list[ShardRecord]) -> list[str]:

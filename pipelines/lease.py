@@ -33,7 +33,7 @@ def hold(folder: pathlib.Path) -> Iterator[None]:
   """
   file, holder = folder / HOLDER_FILE, Holder.of_this_process()
   while not _create(file, holder):
-    _remove_if_ended(file)
+    _remove_if_ended(file, holder)
   stop = threading.Event()
   keeper = threading.Thread(
     target=_renew, args=(file, holder, stop), name='lease', daemon=True
@@ -77,24 +77,22 @@ def _create(file: pathlib.Path, holder: Holder) -> bool:
     file.fs.pipe_file(str(file), _encoded(holder), mode='create')
   except FileExistsError:
     # A request whose answer was lost is made again, and finds its own lease.
-    with contextlib.suppress(OSError, ValueError):
-      return json_file.read(file, Holder) == holder
-    return False
+    return _look(file)[0] == holder
   return True
 
 
-def _remove_if_ended(file: pathlib.Path) -> None:
+def _remove_if_ended(file: pathlib.Path, holder: Holder) -> None:
   """Raises BuildError unless the lease that is there has ended."""
   other, age, generation = _look(file)
-  if _lasts(other, age):
+  if other != holder and _lasts(other, age):
     raise BuildError(
       f'Another build is at work in {file.parent}: process {other.pid} on '
       f'{printable(other.host)}, since {printable(other.since)}. Wait for it '
       f'or stop it; what it finished is kept. If it is dead, its lease ends '
       f'{_EXPIRY - age:.0f} s from now.'
     )
-  if not generation:
-    return  # It has just been given up.
+  if other == holder or not generation:
+    return  # It has just been taken, or given up.
   bucket, key, _ = file.fs.split_path(str(file))
   # This one alone: another build may take over in the same moment.
   condition = {'ifGenerationMatch': generation}

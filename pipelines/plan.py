@@ -232,6 +232,7 @@ class DatasetPlan:
 
   def save(self) -> None:
     """Writes the plan into its staging folder, for workers to load."""
+    (self.staging / MANIFESTS).mkdir(parents=True, exist_ok=True)
     text = json.dumps(dataclasses.asdict(self), indent=2)
     storage.write_text(self.staging / PLAN_FILE, text)
 

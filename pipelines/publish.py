@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import pathlib
 import re
 import statistics
@@ -42,7 +43,8 @@ def publish(staging: str, sha256: dict[ShardSpec, str]) -> None:
   """Publishes the dataset whose shards are all in a staging folder.
 
   Files are linked, not moved: until `dataset_info.json` is in place, last of
-  all, staging is whole, and whatever fails can be tried again.
+  all, staging is whole, and whatever fails can be tried again. Nothing that
+  belongs to the dataset is removed, so that two workers may publish it at once.
 
   Args:
     staging: the folder. If it is gone, the dataset is published already.
@@ -58,7 +60,7 @@ def publish(staging: str, sha256: dict[ShardSpec, str]) -> None:
   if not _was_published(plan, sha256):
     manifests = _all_manifests(plan, sha256)
     check_target(plan)
-    _clear(plan.directory)
+    _clear(plan)
     _link(plan, _parts(plan), plan.staging, plan.directory)
     _publish_info(plan, manifests)
   remove_staging(plan)
@@ -94,9 +96,13 @@ def _was_published(plan: DatasetPlan, sha256: dict[ShardSpec, str]) -> bool:
 
 def remove_staging(plan: DatasetPlan) -> None:
   """Removes staging, the plan last: while it is there, so may be the rest."""
-  for path in storage.entries(plan.staging):
-    if path.name != PLAN_FILE:
-      storage.remove(path)
+  found = storage.entries(plan.staging)
+  storage.map_files(
+    storage.remove,
+    [path for path in found if path.name not in (PLAN_FILE, MANIFESTS)]
+    + storage.entries(plan.staging / MANIFESTS),
+    storage.is_remote(plan.staging),
+  )
   storage.remove(plan.staging)
 
 
@@ -211,13 +217,16 @@ def _all_manifests(
   plan: DatasetPlan, sha256: dict[ShardSpec, str]
 ) -> dict[ShardSpec, Manifest]:
   manifests = read_manifests(plan)
-  sizes = storage.sizes(plan.staging)
+  uploaded, suspect = storage.uploaded_hashes(plan.staging), _suspect(plan)
   for shard, manifest in manifests.items():
     path = plan.staging / shard.file_name(plan.file_format)
+    found = uploaded.get(path.name)
+    if found is None and path.name in suspect:
+      found = storage.file_sha256(path) if path.exists() else 'gone'
     if (
       not manifest
       or manifest.sha256 != sha256.get(shard)
-      or sizes.get(path.name) != manifest.file_bytes
+      or manifest.sha256 != (found or manifest.sha256)
     ):
       raise BuildError(
         f'The shard {path} is not finished; run the same command again.'
@@ -225,16 +234,36 @@ def _all_manifests(
   return manifests
 
 
+def _suspect(plan: DatasetPlan) -> set[str]:
+  """Staged shards that are gone, or newer than their manifests.
+
+  A worker that was given up may have written one once more.
+  """
+  shards = storage.times(plan.staging)
+  manifests = storage.times(plan.staging / MANIFESTS)
+  names = [shard.file_name(plan.file_format) for shard in plan.shards()]
+  return {
+    name
+    for name in names
+    if shards.get(name, math.inf) > manifests.get(f'{name}.json', 0)
+  }
+
+
 def _is_ours(path: pathlib.Path) -> bool:
   names = (MANIFESTS, BAD_EXAMPLES_FILE, *_METADATA_FILES)
   return path.name in names or path.name.startswith(f'{DATASET}-')
 
 
-def _clear(target: pathlib.Path) -> None:
-  """Removes an old or half-published dataset, its visibility first."""
-  (target / INFO_FILE).unlink(missing_ok=True)
-  for path in filter(_is_ours, storage.entries(target)):
-    storage.remove(path)
+def _clear(plan: DatasetPlan) -> None:
+  """Removes what is there of another dataset, its visibility first."""
+  target = plan.directory
+  if plan.overwrite or published_fingerprint(plan) != plan.fingerprint:
+    storage.remove(target / INFO_FILE)
+  parts = {target / part for part in _parts(plan)}
+  found = [*storage.entries(target), *storage.entries(target / MANIFESTS)]
+  for path in found:
+    if path.name.startswith(f'{DATASET}-') and path not in parts:
+      storage.remove(path)
 
 
 def _publish_info(
@@ -269,11 +298,17 @@ def _publish_info(
     )
     for path in written.glob('.config/*'):
       target = plan.directory.parents[1] / '.config' / path.name
-      storage.write_text(target, path.read_text())
+      target.parent.mkdir(exist_ok=True)
+      # All datasets share it, and a bucket takes one write of it a second.
+      if not target.exists() or target.read_text() != path.read_text():
+        storage.write_text(target, path.read_text())
     texts = {path.name: path.read_text() for path in written.glob('*.*')}
   if lines := bad_example_lines(by_split):
     texts[BAD_EXAMPLES_FILE] = lines
+  else:
+    storage.remove(plan.directory / BAD_EXAMPLES_FILE)
   staged = plan.staging / 'info'
+  staged.mkdir(exist_ok=True)
   for name in sorted(texts, key=INFO_FILE.__eq__):
     storage.write_text(staged / name, texts[name])
     storage.link(staged / name, plan.directory / name)

@@ -28,7 +28,7 @@ class Runner:
     """Takes them as `build.build` does."""
     self._runner = runner or _option(beam_options, 'StandardOptions', 'runner')
     self._options = beam_options
-    self.name = _name(self._runner)
+    self.name = _spelled(self._runner)
     self.is_local = is_local(self._runner)
 
   def check(self, settings: Settings) -> None:
@@ -67,7 +67,11 @@ class Runner:
       'source_data_dir': plan.source.data_dir,
       'private_key_file': plan.private_key and plan.private_key.file,
     }.items():
-      if self.name == 'DataflowRunner' and folder and '://' not in folder:
+      if (
+        _name(self._runner) == 'dataflowrunner'
+        and folder
+        and '://' not in folder
+      ):
         raise BuildError(
           f'{name}={folder} is on this machine, where workers of Dataflow find '
           'nothing; copy it to a bucket and pass a path of gs://.'
@@ -114,15 +118,21 @@ class Runner:
 
 def is_local(runner) -> bool:
   """Whether a runner, by name or as an object, stands for this machine."""
-  return runner is None or _name(runner).lower() in _LOCAL
+  return runner is None or _name(runner) in _LOCAL
 
 
 def is_dask(runner) -> bool:
   """Whether it is Beam's DaskRunner."""
-  return _name(runner).lower() == 'daskrunner'
+  return _name(runner) == 'daskrunner'
 
 
 def _name(runner) -> str:
+  """Its name in lower case; Beam takes `dask` for `DaskRunner`."""
+  name = _spelled(runner).lower()
+  return name if name.endswith('runner') else f'{name}runner'
+
+
+def _spelled(runner) -> str:
   name = runner if isinstance(runner, str) else type(runner).__name__
   return name.rpartition('.')[2]
 

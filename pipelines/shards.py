@@ -11,6 +11,7 @@ import numpy as np
 
 from pipelines import metrics
 from pipelines.device import images_per_batch
+from pipelines.errors import BuildError
 from pipelines.manifest import BadExample, Manifest, sound_manifest
 from pipelines.plan import DatasetPlan, ShardSpec, load_plan
 from pipelines.prefetch import prefetch
@@ -52,8 +53,13 @@ def finish_shards(shards: tuple[ShardSpec, ...]) -> Iterator[ShardRecord]:
   Yields:
     A record per shard, as soon as it is committed.
   """
-  plan = load_plan(shards[0].dataset)
-  if reason := why_not_resume(plan):
+  try:
+    plan = load_plan(shards[0].dataset)
+    reason = why_not_resume(plan)
+  except BuildError as error:
+    # Raised, it would end the builds of other datasets.
+    reason = str(error)
+  if reason:
     metrics.increase(metrics.SHARDS_FAILED, len(shards))
     yield from (ShardRecord(shard, error=reason) for shard in shards)
     return

@@ -92,9 +92,21 @@ def read_source(
       yield _parse(plan, builder.info.features, split, index, record)
   # TFDS and ArrayRecord each raise their own for files damaged or gone.
   except Exception as error:
+    if _is_transient(plan, error):
+      raise  # Runners try it again.
     raise ValueError(
       f'{split} of {plan.source.directory} cannot be read: {error}'
     ) from error
+
+
+def _is_transient(plan: DatasetPlan, error: Exception) -> bool:
+  """Whether a bucket could not be reached, so that its data is not at fault."""
+  remote = storage.is_remote(storage.path(plan.source.directory))
+  return (
+    remote
+    and isinstance(error, storage.errors())
+    and not isinstance(error, FileNotFoundError)
+  )
 
 
 def _read_records(

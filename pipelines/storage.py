@@ -13,6 +13,7 @@ import functools
 import hashlib
 import os
 import pathlib
+import re
 import secrets
 import shutil
 import sys
@@ -24,6 +25,11 @@ from typing import IO
 
 # Requests to a bucket at a time; a request takes 20 to 100 ms.
 _THREADS = 16
+# Bytes to ask a bucket for at a time.
+_BLOCK = 2**26
+# Seconds for a connection, and without a byte of an answer. The client makes
+# the request again then; by itself it would wait for ever.
+_TIMEOUTS = {'sock_connect': 30, 'sock_read': 120}
 # What an object is uploaded with: its hash, and when. Both stay with its
 # contents: copies have them, and what replaces them has none.
 _SHA256, _WRITTEN = 'sha256', 'written_ns'
@@ -40,8 +46,13 @@ def path(text: str | os.PathLike) -> pathlib.Path:
     return pathlib.Path(os.path.abspath(os.path.expanduser(text)))
   if not text.startswith('gs://'):
     raise ValueError(f'{text} is neither a local path nor one of gs://.')
+  if re.search(r'[*?\[\]]', text):
+    raise ValueError(f'{text} must not have *, ?, [ or ] in it.')
+  # Of no use here: buckets with hierarchies are asked for with each request.
+  os.environ.setdefault('GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT', 'false')
   # Imported here, because they take half a second.
   try:
+    import aiohttp
     import gcsfs  # noqa: F401
     from upath import UPath
   except ImportError as error:
@@ -50,7 +61,12 @@ def path(text: str | os.PathLike) -> pathlib.Path:
     ) from error
 
   # Other processes add files; each upload is compared with its MD5.
-  return UPath(text, use_listings_cache=False, consistency='md5')
+  return UPath(
+    text,
+    use_listings_cache=False,
+    consistency='md5',
+    requests_timeout=aiohttp.ClientTimeout(**_TIMEOUTS),
+  )
 
 
 def is_remote(path: pathlib.Path) -> bool:
@@ -80,8 +96,7 @@ def errors() -> tuple[type[Exception], ...]:
 def writing(path: pathlib.Path) -> Iterator[pathlib.Path]:
   """Gives a local file to write, which becomes `path` when the block ends.
 
-  Its folder is made if it is not there. If the block raises, nothing becomes of
-  the file.
+  If the block raises, nothing becomes of the file.
   """
   if is_remote(path):
     with _temporary_file() as f:
@@ -90,9 +105,7 @@ def writing(path: pathlib.Path) -> Iterator[pathlib.Path]:
       metadata = {_SHA256: file_sha256(part), _WRITTEN: str(time.time_ns())}
       path.fs.put_file(str(part), str(path), metadata=metadata)
     return
-  path.parent.mkdir(parents=True, exist_ok=True)
-  # Other processes may write the same, on other machines with equal pids.
-  part = path.with_name(f'{path.name}.tmp{secrets.token_hex(4)}')
+  part = _part_of(path)
   try:
     yield part
     with open(part, 'rb') as f:
@@ -101,6 +114,11 @@ def writing(path: pathlib.Path) -> Iterator[pathlib.Path]:
   except BaseException:
     part.unlink(missing_ok=True)
     raise
+
+
+def _part_of(path: pathlib.Path) -> pathlib.Path:
+  # Other processes may write the same, on other machines with equal pids.
+  return path.with_name(f'{path.name}.tmp{secrets.token_hex(4)}')
 
 
 @contextlib.contextmanager
@@ -127,12 +145,13 @@ class _Download:
   """A local copy, which is gone with this object."""
 
   def __init__(self, source: pathlib.Path):
-    # Raises if it is not there; the next line would say something else.
-    source.fs.info(str(source))
     f = _temporary_file()
     weakref.finalize(self, f.close)
     self.path = _path_of(f)
-    source.fs.get_file(str(source), str(self.path))
+    # Reads ahead: most files take one request.
+    with source.open('rb', block_size=_BLOCK) as remote:
+      shutil.copyfileobj(remote, f, _BLOCK // 4)
+    f.flush()
 
 
 _last_download = functools.lru_cache(maxsize=1)(_Download)
@@ -174,12 +193,18 @@ def file_sha256(path: pathlib.Path) -> str:
 def link(source: pathlib.Path, target: pathlib.Path) -> None:
   """Gives a file a second name without moving its data through this process.
 
-  On disk the two are one; in a bucket the server copies.
+  On disk the two are one; in a bucket the server copies. What has the name is
+  replaced.
   """
   if is_remote(source):
     source.fs.cp_file(str(source), str(target))
-  else:
-    os.link(source, target)
+    return
+  part = _part_of(target)
+  os.link(source, part)
+  try:
+    part.replace(target)
+  finally:
+    part.unlink(missing_ok=True)  # Nothing is replaced by another link of it.
 
 
 def remove(path: pathlib.Path) -> None:
@@ -217,6 +242,17 @@ def times(folder: pathlib.Path) -> dict[str, float]:
     written = info.get('metadata', {}).get(_WRITTEN)
     found[name] = int(written) / 1e9 if written else info['mtime'].timestamp()
   return found
+
+
+def uploaded_hashes(folder: pathlib.Path) -> dict[str, str]:
+  """SHA-256 of what was uploaded into a folder from here; none on disk."""
+  if not is_remote(folder):
+    return {}
+  found = {
+    name: info.get('metadata', {}).get(_SHA256)
+    for name, info in _objects(folder).items()
+  }
+  return {name: value for name, value in found.items() if value}
 
 
 def sizes(folder: pathlib.Path) -> dict[str, int]:

@@ -19,7 +19,7 @@ from pipelines.manifest import (
   array_sha256,
   write_manifest,
 )
-from pipelines.plan import DatasetPlan, ShardSpec
+from pipelines.plan import PLAN_FILE, DatasetPlan, ShardSpec
 from pipelines.records import write_records
 
 
@@ -38,10 +38,11 @@ def write_shard(
     The manifest.
 
   Raises:
-    ValueError: if the source ended early.
+    ValueError: if the source ended early, or nobody wants the shard any more.
   """
   records = _Records(plan, examples)
   path = plan.staging / shard.file_name(plan.file_format)
+  _check_wanted(plan)
   with storage.writing(path) as part:
     write_records(part, plan.file_format, records)
     count = len(records.ids) + len(records.bad_examples)
@@ -50,6 +51,7 @@ def write_shard(
         f'{plan.source.directory} ended after {count} of the '
         f'{shard.size} examples from {shard.start} of its split {shard.split}.'
       )
+    _check_wanted(plan)
     manifest = Manifest(
       split=shard.split,
       index=shard.index,
@@ -70,6 +72,14 @@ def write_shard(
     )
   write_manifest(plan, shard, manifest)
   return manifest
+
+
+def _check_wanted(plan: DatasetPlan) -> None:
+  """Refuses to write where the rest of the build has been removed."""
+  if not (plan.staging / PLAN_FILE).exists():
+    raise ValueError(
+      f'{plan.staging} is gone: the dataset has been published, or given up.'
+    )
 
 
 class _Records:

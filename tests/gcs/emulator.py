@@ -12,8 +12,8 @@ and binary contents of small uploads, which it takes for mail.
 
 Each of the next `times` requests whose method and URL hold the regular
 expression `match` fails: with the status `kind`; `"drop"` reads half of what is
-sent and closes the connection; `"lose answer"` does what it is asked for first.
-`GET /faults` tells those that are left.
+sent and closes the connection; `"lose answer"` does what it is asked for first;
+`"hang"` never answers. `GET /faults` tells those that are left.
 """
 
 import functools
@@ -24,6 +24,7 @@ import re
 import socket
 import sys
 import threading
+import urllib.parse
 from http import server
 
 from gcp_storage_emulator import server as emulator
@@ -60,6 +61,8 @@ class _Handler(emulator.RequestHandler):
         self.wfile = io.BytesIO()
         getattr(super(), method)()
         self._hang_up()
+      elif fault == 'hang':
+        threading.Event().wait()
       elif fault == 'drop':
         self._body(2)
         self._hang_up()
@@ -67,11 +70,32 @@ class _Handler(emulator.RequestHandler):
         self._fail(fault)
     elif not self._is_allowed():
       self._fail(412)
+    elif method == 'do_DELETE' and 'upload_id=' in self.path:
+      self._answer(499, {})
     elif self.path.endswith('/storageLayout'):
       self._answer(200, {'locationType': 'region'})
     else:
       with self.lock:
+        self._forget_known_bytes()
         getattr(super(), method)()
+
+  def _forget_known_bytes(self) -> None:
+    """Of a chunk that is sent again, takes what it has not got yet."""
+    upload = re.search('upload_id=([^&]+)', self.path)
+    sent = re.match(r'bytes (\d+)-', self.headers.get('Content-Range', ''))
+    if not (upload and sent):
+      return
+    start = int(sent[1])
+    upload_id = urllib.parse.unquote_plus(upload[1])
+    known = self.storage.get_resumable_byte_count(upload_id) - start
+    if known > 0:
+      body, rest = self._body()[known:], self.headers['Content-Range'][6:]
+      del self.headers['Content-Range'], self.headers['Content-Length']
+      self.headers['Content-Length'] = str(len(body))
+      self.headers['Content-Range'] = rest.replace(
+        f'{start}-', f'bytes {start + known}-', 1
+      )
+      self.rfile = _Replayed(body, self.rfile)
 
   def _serve_faults(self, method: str) -> None:
     if method == 'do_POST':
