@@ -1,6 +1,5 @@
 """The wheel alone holds all that a worker needs."""
 
-import os
 import shlex
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ from pipelines.flow import build_datasets
 from tests.conftest import REPOSITORY
 from tests.pipelines.conftest import Lab
 
-SOURCES = ['transforms', 'linac_tfds', 'pipelines']
+PACKAGES = ['classifiers', 'transforms', 'linac_tfds', 'pipelines']
 
 
 @pytest.fixture(scope='module')
@@ -27,7 +26,7 @@ def installed(tmp_path_factory):
   checkout = tmp_path_factory.mktemp('checkout')
   for name in ('setup.py', 'pyproject.toml', 'README.md'):
     shutil.copy(REPOSITORY / name, checkout)
-  for name in SOURCES:
+  for name in PACKAGES:
     shutil.copytree(REPOSITORY / name, checkout / name)
   pip = [sys.executable, '-m', 'pip', '--quiet', '--disable-pip-version-check']
   wheels, folder = checkout / 'wheels', checkout / 'installed'
@@ -87,8 +86,12 @@ def test_two_seeds_on_two_workers_of_the_wheel(installed, sample_dir, tmp_path):
   assert (representations[0] != representations[1]).any()
 
 
-def test_what_is_not_python_is_in_the_wheel_too(installed):
-  folder = os.path.join('linac_tfds', 'cifar10_linac')
-  for name in ('README.md', 'CITATIONS.bib', 'TAGS.txt'):
-    assert (installed / folder / name).is_file()
-  assert not (installed / 'tests').exists()
+def test_every_file_of_the_packages_is_in_the_wheel(installed):
+  files = [
+    path.relative_to(REPOSITORY)
+    for package in PACKAGES
+    for path in (REPOSITORY / package).rglob('*.*')
+    if path.is_file() and path.parent.name != '__pycache__'
+  ]
+  assert any(path.suffix == '.bib' for path in files)
+  assert [path for path in files if not (installed / path).exists()] == []
