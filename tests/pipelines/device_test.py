@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import subprocess
 import sys
 import types
 
@@ -88,3 +89,19 @@ def test_tensorflow_gets_no_gpu(monkeypatch):
   device.set_up(False, None)
   assert hidden == [([], 'GPU')]
   assert os.environ['TF_FORCE_GPU_ALLOW_GROWTH'] == 'true'
+
+
+def test_workers_and_planners_use_no_tensorflow(lab):
+  plan = lab.plan()
+  plan.save()
+  code = f"""
+import sys
+from pipelines import flow
+task, *_ = flow.plan_tasks({str(plan.staging)!r})
+fit = flow.FitTask(False, None)
+fit.setup()
+assert all(record.sha256 for _, record in fit.process(task))
+print('tensorflow' in sys.modules)
+"""
+  output = subprocess.check_output([sys.executable, '-c', code], text=True)
+  assert output == 'False\n'
