@@ -28,7 +28,7 @@ setuptools.setup(
     # TFDS needs these three and does not say so.
     'importlib_resources',
     'ml_dtypes',
-    'mlcroissant',
+    'mlcroissant',  # Ours too, for croissant.json.
     'jax>=0.10',
     'jaxtyping',
     'numpy',

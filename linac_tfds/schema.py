@@ -64,7 +64,9 @@ def example_features(
       'image': tfds.features.Image(
         shape=source.shape, encoding_format='png', doc='The image fitted.'
       ),
-      'label': tfds.features.ClassLabel(names=source.class_names),
+      'label': tfds.features.ClassLabel(
+        names=source.class_names, doc='The class of the image in its source.'
+      ),
       'representation': tfds.features.Tensor(
         shape=(height, width, config.representation_channels(channels)),
         dtype=np.dtype(storage_dtype),

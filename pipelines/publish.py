@@ -37,6 +37,8 @@ _METADATA_FILES = (
 )
 # What was left out, an object a line.
 BAD_EXAMPLES_FILE = 'bad_examples.jsonl'
+# For search engines and other readers than TFDS, which does without it.
+CROISSANT_FILE = 'croissant.json'
 
 
 def publish(staging: str, sha256: dict[ShardSpec, str]) -> None:
@@ -250,7 +252,7 @@ def _suspect(plan: DatasetPlan) -> set[str]:
 
 
 def _is_ours(path: pathlib.Path) -> bool:
-  names = (MANIFESTS, BAD_EXAMPLES_FILE, *_METADATA_FILES)
+  names = (MANIFESTS, BAD_EXAMPLES_FILE, CROISSANT_FILE, *_METADATA_FILES)
   return path.name in names or path.name.startswith(f'{DATASET}-')
 
 
@@ -270,6 +272,8 @@ def _publish_info(
   plan: DatasetPlan, manifests: dict[ShardSpec, Manifest]
 ) -> None:
   """Writes TFDS's files, `dataset_info.json` last."""
+  from linac_tfds.croissant import croissant  # Takes a second to import.
+
   builder = Cifar10Linac(
     config=_builder_config(plan),
     data_dir=plan.data_dir,
@@ -303,6 +307,7 @@ def _publish_info(
       if not target.exists() or target.read_text() != path.read_text():
         storage.write_text(target, path.read_text())
     texts = {path.name: path.read_text() for path in written.glob('*.*')}
+  texts[CROISSANT_FILE] = croissant(info)
   if lines := bad_example_lines(by_split):
     texts[BAD_EXAMPLES_FILE] = lines
   else:

@@ -9,6 +9,11 @@ import tensorflow_datasets as tfds
 from linac_tfds import config_names, schema, sources
 from transforms.config import LinacConfig
 
+_LICENSE = (
+  "Images and labels: as their source is licensed; CIFAR-10's page names no "
+  'licence. Code and metadata: Apache-2.0.'
+)
+
 
 class LinacBuilderConfig(tfds.core.BuilderConfig):
   """A source and a transform; the name says both, unless its key is private.
@@ -151,6 +156,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
       features=features,
       supervised_keys=('representation', 'label'),
       homepage='https://proceedings.mlr.press/v162/rusu22a.html',
+      license=_LICENSE,
       metadata=tfds.core.MetadataDict(),
       disable_shuffling=True,
     )

@@ -13,7 +13,12 @@ from tqdm import tqdm
 from pipelines import json_file, storage
 from pipelines.manifest import BadExample, Manifest, array_sha256
 from pipelines.plan import MANIFESTS, ShardSpec
-from pipelines.publish import BAD_EXAMPLES_FILE, INFO_FILE, METADATA_FILE
+from pipelines.publish import (
+  BAD_EXAMPLES_FILE,
+  CROISSANT_FILE,
+  INFO_FILE,
+  METADATA_FILE,
+)
 from pipelines.published import (
   FEATURES_FILE,
   LABELS_FILE,
@@ -109,6 +114,7 @@ class Contents:
       FEATURES_FILE,
       LABELS_FILE,
       BAD_EXAMPLES_FILE,
+      CROISSANT_FILE,
     }
     for folder, expected in (
       (self._dataset.directory, names | others),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 
 import tensorflow_datasets as tfds
 
+from pipelines import json_file
 from pipelines.manifest import Manifest
 from pipelines.plan import DATASET
 from pipelines.publish import (
   BAD_EXAMPLES_FILE,
+  CROISSANT_FILE,
   INFO_FILE,
   METADATA_FILE,
   bad_example_lines,
@@ -28,7 +31,7 @@ from pipelines.verification.checks import Check, differences
 def check_metadata(
   dataset: Published, manifests: dict[str, list[Manifest]], check: Check
 ) -> None:
-  """Compares four files with what a build would write.
+  """Compares five files with what a build would write.
 
   Args:
     dataset: whose files.
@@ -46,6 +49,7 @@ def check_metadata(
     (INFO_FILE, _info_problems),
     (FEATURES_FILE, _features_problems),
     (BAD_EXAMPLES_FILE, _bad_examples_problems),
+    (CROISSANT_FILE, _croissant_problems),
   ):
     check.add(name, compare(dataset, manifests))
 
@@ -125,3 +129,23 @@ def _bad_examples_problems(
   found = path.read_text(errors='replace') if path.is_file() else ''
   expected = bad_example_lines(manifests) if manifests else found
   return differences(found, expected, 'text')
+
+
+def _croissant_problems(
+  dataset: Published, manifests: dict[str, list[Manifest]]
+) -> list[str]:
+  """Compares it with what `dataset_info.json` gives, if a build wrote it."""
+  del manifests
+  from linac_tfds.croissant import croissant  # Takes a second to import.
+
+  path = dataset.directory / CROISSANT_FILE
+  if not path.exists():
+    return []
+  try:
+    found = json_file.read(path, dict)
+    info = tfds.builder_from_directory(str(dataset.directory)).info
+    published = datetime.date.fromisoformat(found['datePublished'])
+    expected = json.loads(croissant(info, published))
+  except Exception as error:  # TFDS, mlcroissant and JSON have their own.
+    return [f'it cannot be compared: {type(error).__name__}: {error}']
+  return differences(found, expected)

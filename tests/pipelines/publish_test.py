@@ -1,6 +1,7 @@
 import dataclasses
 import json
 
+import mlcroissant
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -57,6 +58,19 @@ def test_metadata_tell_where_the_data_came_from(staged):
   assert metadata['psnr']['train']['mean'] == pytest.approx(np.mean(psnr))
   assert metadata['psnr']['train']['min'] == pytest.approx(min(psnr))
   assert info.splits['train'].shard_lengths == [10, 10]
+
+
+def test_a_croissant_description_is_beside_the_data(lab):
+  plan = lab.plan(dataclasses.replace(FEW, storage_dtype='float32'))
+  lab.run(plan)
+  dataset = mlcroissant.Dataset(jsonld=plan.directory / 'croissant.json')
+  fields = {f.id: f for r in dataset.metadata.record_sets for f in r.fields}
+  representation = fields['examples/representation']
+  assert representation.array_shape_tuple == (32, 32, 8)
+  assert representation.data_types == [mlcroissant.DataType.FLOAT32]
+  # TFDS does without; datasets of earlier releases have none.
+  (plan.directory / 'croissant.json').unlink()
+  assert publish.is_published(plan)
 
 
 @pytest.mark.parametrize('harm', ['cut', 'remove', 'other'])

@@ -204,6 +204,11 @@ HARMS = {
     {'metadata'},
     'dataset_info.json: TFDS cannot load it',
   ),
+  'croissant': (
+    lambda d: edit(d / 'croissant.json', 'version', value='2.0.0'),
+    {'metadata'},
+    "croissant.json: version is '2.0.0', expected '1.0.1'",
+  ),
   'features': (
     lambda d: edit(
       d / 'features.json',
@@ -320,7 +325,14 @@ WRONG = [None, -1, 10**30, 'x\0', [[]], {}, float('nan')]
 
 
 @pytest.mark.parametrize(
-  'name', [MANIFEST, 'metadata.json', 'features.json', 'dataset_info.json']
+  'name',
+  [
+    MANIFEST,
+    'metadata.json',
+    'features.json',
+    'dataset_info.json',
+    'croissant.json',
+  ],
 )
 def test_malformed_files_are_failures(dataset, verify, name):
   path = dataset / name

@@ -1,0 +1,135 @@
+"""Describes a prepared dataset in Croissant, MLCommons' format of metadata.
+
+TFDS reads Croissant but does not write it. https://docs.mlcommons.org/croissant
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+
+import mlcroissant as mlc
+import numpy as np
+import tensorflow_datasets as tfds
+
+_CONFORMS_TO = 'http://mlcommons.org/croissant/1.1'
+_APACHE = 'https://www.apache.org/licenses/LICENSE-2.0'
+# Neither format has a registered media type.
+_FORMATS = {
+  'tfrecord': 'https://www.tensorflow.org/tutorials/load_data/tfrecord',
+  'array_record': 'https://github.com/google/array_record',
+}
+
+
+def croissant(
+  info: tfds.core.DatasetInfo, published: datetime.date | None = None
+) -> str:
+  """The Croissant description of a dataset, as JSON.
+
+  `mlcroissant` reads its splits from it; the shards are TFDS's to read.
+
+  Args:
+    info: of a prepared dataset, its splits set.
+    published: when; today, if not given.
+
+  Raises:
+    mlcroissant.ValidationError: if it were not valid.
+  """
+  context = mlc.Context(conforms_to=_CONFORMS_TO)
+  suffix = info.file_format.file_suffix
+  shards = mlc.FileSet(
+    ctx=context,
+    id='shards',
+    name='shards',
+    description='The files of all splits, in this folder.',
+    encoding_formats=[_FORMATS[suffix]],
+    includes=[f'{info.name}-*.{suffix}-*'],
+  )
+  metadata = mlc.Metadata(
+    ctx=context,
+    name=info.full_name,
+    description=f'{info.config_description}\n\n{info.description}',
+    version=str(info.version),
+    url=info.homepage,
+    license=[info.redistribution_info.license],
+    sd_licence=[_APACHE],
+    cite_as=info.citation,
+    date_published=datetime.datetime.combine(
+      published or datetime.datetime.now(datetime.UTC).date(),
+      datetime.time(),
+    ),
+    distribution=[shards],
+    record_sets=[_splits(context, info), _examples(context, info, shards)],
+  )
+  return json.dumps(metadata.to_json(), indent=2)
+
+
+def _splits(context: mlc.Context, info: tfds.core.DatasetInfo) -> mlc.RecordSet:
+  return mlc.RecordSet(
+    ctx=context,
+    id='splits',
+    name='splits',
+    data_types=[mlc.DataType.SPLIT],
+    key='splits/name',
+    fields=[
+      mlc.Field(
+        ctx=context, id=f'splits/{name}', name=name, data_types=[data_type]
+      )
+      for name, data_type in (
+        ('name', mlc.DataType.TEXT),
+        ('num_examples', mlc.DataType.INTEGER),
+      )
+    ],
+    data=[
+      {'splits/name': name, 'splits/num_examples': split.num_examples}
+      for name, split in info.splits.items()
+    ],
+  )
+
+
+def _examples(
+  context: mlc.Context, info: tfds.core.DatasetInfo, shards: mlc.FileSet
+) -> mlc.RecordSet:
+  return mlc.RecordSet(
+    ctx=context,
+    id='examples',
+    name='examples',
+    key='examples/id',
+    fields=[
+      _field(context, name, feature, shards)
+      for name, feature in sorted(info.features.items())
+    ],
+  )
+
+
+def _field(
+  context: mlc.Context,
+  name: str,
+  feature: tfds.features.FeatureConnector,
+  shards: mlc.FileSet,
+) -> mlc.Field:
+  array = {}
+  if isinstance(feature, tfds.features.Image):
+    data_type = mlc.DataType.IMAGE_OBJECT
+  elif isinstance(feature, tfds.features.Text):
+    data_type = mlc.DataType.TEXT
+  else:
+    data_type = getattr(mlc.DataType, np.dtype(feature.np_dtype).name.upper())
+    if feature.shape:
+      array = {
+        'is_array': True,
+        'array_shape': ','.join(map(str, feature.shape)),
+      }
+  return mlc.Field(
+    ctx=context,
+    id=f'examples/{name}',
+    name=name,
+    description=feature.doc.desc or None,
+    data_types=[data_type],
+    source=mlc.Source(
+      ctx=context,
+      file_set=shards.id,
+      extract=mlc.Extract(ctx=context, column=name),
+    ),
+    **array,
+  )
