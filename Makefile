@@ -3,10 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= data
-# Reading imports TensorFlow, which has much to say about GPUs there are not.
+# TensorFlow has much to say about GPUs there are not.
 QUIET := TF_CPP_MIN_LOG_LEVEL=3 CUDA_VISIBLE_DEVICES=
 
-.PHONY: sample test lint bench clean
+.PHONY: sample test lint bench notebook clean
 
 .venv/installed: setup.py constraints.txt
 	$(PYTHON) -m venv .venv
@@ -15,7 +15,7 @@ QUIET := TF_CPP_MIN_LOG_LEVEL=3 CUDA_VISIBLE_DEVICES=
 
 sample: .venv/installed  ## Builds the sample dataset and reads it back.
 	$(BIN)/python -m pipelines.build --source sample --data_dir $(DATA) --seed 42
-	$(QUIET) $(BIN)/python examples/read_sample.py $(DATA)
+	$(BIN)/python examples/read_sample.py $(DATA)
 
 test: lint  ## Runs all tests.
 	$(QUIET) $(BIN)/python -m pytest -q
@@ -32,6 +32,10 @@ bench: .venv/installed  ## Runs all benchmarks; see benchmarks/RESULTS.md.
 	$(BIN)/python -m benchmarks.scaling 1000 16000 60000
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.compilation
+
+notebook: .venv/installed  ## Runs the walkthrough and saves its pictures.
+	$(BIN)/jupyter execute --inplace --NotebookClient.record_timing=False \
+	  --NotebookClient.coalesce_streams=True examples/linac_walkthrough.ipynb
 
 clean:
 	rm -rf .venv $(DATA) *.egg-info

@@ -10,6 +10,7 @@ import pathlib
 import sys
 
 import matplotlib as mpl
+import quiet_tensorflow  # noqa: F401
 import tensorflow_datasets as tfds
 from tensorflow_datasets.scripts.documentation import (
   dataset_markdown_builder,

@@ -2,6 +2,7 @@
 
 import sys
 
+import quiet_tensorflow  # noqa: F401
 import tensorflow_datasets as tfds
 
 import linac_tfds  # noqa: F401  Registers the dataset.
