@@ -9,8 +9,10 @@ from linac_tfds import LinacBuilderConfig, config_names
 from pipelines import private_key, seeds
 from pipelines.errors import printable
 from pipelines.local import devices
+from pipelines.local.trial import Trial
 from pipelines.plan import DatasetPlan
 from pipelines.prepare import Settings
+from pipelines.progress import finished_shards, shard_sizes
 from pipelines.publish import INFO_FILE
 from pipelines.runners import Runner
 from pipelines.summary import size_text
@@ -48,25 +50,68 @@ def announce(
     runner: of the build.
     configs: of all datasets that it was told to build.
   """
+  plan, num_images = plans[0], _num_images(plans)
+  size = size_text(num_images * plan.representation_bytes)
+  lines = [
+    f'Building {_names(plans)}',
+    *_what(plans),
+    f'  size     about {size} of {plan.storage_dtype}, {plan.file_format}',
+    f'  time     {_time(plan, num_images, settings, runner)}',
+    *_notes(plans),
+    'It can be interrupted; this goes on where it stopped:',
+    f'  {shlex.join(_command(plan, settings, runner, configs))}',
+  ]
+  print(printable('\n'.join(lines)), flush=True)
+
+
+def announce_plan(
+  plans: list[DatasetPlan],
+  settings: Settings,
+  runner: Runner,
+  configs: list[LinacBuilderConfig],
+  trial: Trial,
+) -> None:
+  """Says what a build would do, and what it would take, from a trial."""
+  plan, num_images = plans[0], _num_images(plans)
+  shards = [len(plan.shards()) for plan in plans]
+  finished = [finished_shards(plan, shard_sizes(plan)) for plan in plans]
+  left = num_images - sum(
+    shard_sizes(plan)[name]
+    for plan, found in zip(plans, finished, strict=True)
+    for name in found
+  )
+  done = f', {sum(map(len, finished)):,} finished' if any(finished) else ''
+  num_bytes = round(num_images * trial.num_bytes)
+  lines = [
+    f'Would build {_names(plans)}',
+    *_what(plans),
+    f'  shards   {sum(shards):,}{done}',
+    f'  bytes    {num_bytes:,} ({size_text(num_bytes)}) of '
+    f'{plan.storage_dtype}, {plan.file_format}',
+    f'  time     {_time_left(left, trial, settings, runner)}',
+    *_notes(plans),
+    'Bytes and time are estimates from two images. This builds it:',
+    f'  {shlex.join(_command(plan, settings, runner, configs))}',
+  ]
+  print(printable('\n'.join(lines)), flush=True)
+
+
+def _num_images(plans: list[DatasetPlan]) -> int:
+  return sum(plan.num_examples for plan in plans)
+
+
+def _what(plans: list[DatasetPlan]) -> list[str]:
+  """From where to where, and how many images."""
   plan, count = plans[0], len(plans)
-  num_images = sum(plan.num_examples for plan in plans)
   splits = ', '.join(f'{name} {size:,}' for name, size in plan.splits)
   each = f'{count} x {plan.num_examples:,}: ' if count > 1 else ''
   folder = plan.directory if count == 1 else plan.directory.parents[1]
-  text = (
-    f'Building {_names(plans)}\n'
+  return [
     f'  from     {plan.source.name} {plan.source.version} in '
-    f'{plan.source.directory}\n'
-    f'  images   {num_images:,} ({each}{splits})\n'
-    f'  into     {folder}\n'
-    f'  size     about {size_text(num_images * plan.representation_bytes)} of '
-    f'{plan.storage_dtype}, {plan.file_format}\n'
-    f'  time     {_time(plan, num_images, settings, runner)}\n'
-    f'{_notes(plans)}'
-    f'It can be interrupted; this goes on where it stopped:\n'
-    f'  {shlex.join(_command(plan, settings, runner, configs))}'
-  )
-  print(printable(text), flush=True)
+    f'{plan.source.directory}',
+    f'  images   {_num_images(plans):,} ({each}{splits})',
+    f'  into     {folder}',
+  ]
 
 
 def _names(plans: list[DatasetPlan]) -> str:
@@ -86,9 +131,31 @@ def _time(
   if devices.gpus():
     return f'{where}; no GPU has been measured yet'
   flops = plan.config.flops(plan.source.schema.shape) * num_images
-  hours = flops / _CORE_FLOPS[plan.config.precision] / num_workers / 3600
-  time = f'{hours:.1f} hours' if hours >= 1 else f'{hours * 60:.1f} minutes'
-  return f'about {time} {where}, and 10 s to start'
+  seconds = flops / _CORE_FLOPS[plan.config.precision] / num_workers
+  return f'about {_duration(seconds)} {where}, and 10 s to start'
+
+
+def _time_left(
+  num_images: int, trial: Trial, settings: Settings, runner: Runner
+) -> str:
+  each = f'{trial.seconds:.3g} s an image'
+  seconds = num_images * trial.seconds
+  if not runner.is_local:
+    return (
+      f'{_duration(seconds)} of one worker like this machine, {each}, shared '
+      f'by those of {runner.name}'
+    )
+  num_workers = runner.num_workers(settings)
+  return (
+    f'{_duration(seconds / num_workers)} on {devices.describe(num_workers)}, '
+    f'{each} and worker, and 10 s to start'
+  )
+
+
+def _duration(seconds: float) -> str:
+  if seconds < 3600:
+    return f'{seconds / 60:.1f} minutes'
+  return f'{seconds / 3600:.1f} hours'
 
 
 def _command(
@@ -126,7 +193,7 @@ def _command(
   return command + ['--overwrite'] * settings.overwrite + runner.arguments()
 
 
-def _notes(plans: list[DatasetPlan]) -> str:
+def _notes(plans: list[DatasetPlan]) -> list[str]:
   """What there is to know beside the build, a line each."""
   notes = [
     note
@@ -140,7 +207,7 @@ def _notes(plans: list[DatasetPlan]) -> str:
   more = len(notes) - _MAX_NOTES
   if more > 0:
     notes[_MAX_NOTES:] = [f'... and so on, {more} more.']
-  return ''.join(f'{note}\n' for note in notes)
+  return notes
 
 
 def _older_versions(plan: DatasetPlan) -> list[str]:

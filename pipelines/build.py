@@ -18,6 +18,12 @@ the commands for Dataflow.
 
 from __future__ import annotations
 
+if __name__ == '__main__':
+  # Before the imports, which take a second or two.
+  from pipelines import interrupts
+
+  interrupts.end_at_once()
+
 import contextlib
 import sys
 from collections.abc import Callable
@@ -28,6 +34,7 @@ from linac_tfds import Cifar10Linac, LinacBuilderConfig
 from pipelines import (
   announcement,
   console,
+  dry_run,
   lock,
   options,
   private_key,
@@ -42,7 +49,7 @@ from pipelines.progress import Progress
 from pipelines.runners import Runner
 
 _KEPT = 'What is finished is kept.'
-_STOPPED = 'Stopped. Finished shards are kept; the same command goes on.'
+_NOT_BEGUN = 'Stopped. What earlier runs finished is kept.'
 
 
 def build(
@@ -171,6 +178,9 @@ def _build(
       if totals is None:
         return {}
       progress.update(at_once=True)
+    except KeyboardInterrupt as interrupt:
+      progress.update(at_once=True)
+      raise KeyboardInterrupt(str(interrupt) or _stopped(progress)) from None
     finally:
       progress.close()
     for plan in pending:
@@ -182,6 +192,14 @@ def _build(
   elif not failures:
     summary.print_summary(plans[0], progress, totals)
   return failures
+
+
+def _stopped(progress: Progress) -> str:
+  finished = progress.fitted + progress.reused
+  return (
+    f'Stopped. {finished:,} of {progress.total:,} images are saved; the same '
+    'command goes on from there.'
+  )
 
 
 def _is_remote(plan: DatasetPlan) -> bool:
@@ -209,13 +227,16 @@ def _stage(plan: DatasetPlan) -> None:
 
 
 def main(argv: list[str]) -> int:
-  """Returns the exit status: 0, 1 for a failed build, 2 for bad arguments."""
+  """Returns the exit status, as `--help` tells it."""
   console.set_up()
   if not sys.stderr.isatty():
     tfds.disable_progress_bar()  # It draws over itself, which a file cannot.
   try:
     command = options.parse(argv)
-    failures = build_all(
+    if command.verbose:
+      console.be_verbose()
+    do = dry_run.show_plan if command.plan else build_all
+    failures = do(
       command.configs,
       command.builder,
       command.settings,
@@ -228,11 +249,13 @@ def main(argv: list[str]) -> int:
     print(f'error: {printable(str(error))}', file=sys.stderr)
     return 1
   except KeyboardInterrupt as interrupt:
-    print(f'\n{str(interrupt) or _STOPPED}', file=sys.stderr)
+    print(f'\n{str(interrupt) or _NOT_BEGUN}', file=sys.stderr)
     return 130
-  summary.print_failures(failures, len(command.configs))
+  if failures:
+    summary.print_failures(failures, len(command.configs))
   return 1 if failures else 0
 
 
 if __name__ == '__main__':
+  interrupts.raise_again()
   sys.exit(main(sys.argv[1:]))

@@ -46,11 +46,12 @@ class Progress:
     }
     self.reused = self._images(self._first)
     self.fitted = 0
+    self.total = sum(plan.num_examples for plan in plans)
     age = 0 if since is None else max(0, now - since)
     self._start = time.monotonic() - age
     # Only a terminal can redraw a line.
     self._bar = tqdm(
-      total=sum(plan.num_examples for plan in plans),
+      total=self.total,
       initial=self.reused,
       unit=' images',
       desc='Fitting',

@@ -9,13 +9,19 @@ need `pip install 'linac-tfds[viz]'`.
 
 from __future__ import annotations
 
+if __name__ == '__main__':
+  # Before the imports, which take a second or two.
+  from pipelines import interrupts
+
+  interrupts.end_at_once()
+
 import argparse
 import pathlib
 import sys
 
 from pipelines import bucket, console, storage
+from pipelines.console import Parser
 from pipelines.errors import BuildError, printable
-from pipelines.options import Parser
 from pipelines.published import (
   check_published,
   open_published,
@@ -164,4 +170,5 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == '__main__':
+  interrupts.raise_again()
   sys.exit(main(sys.argv[1:]))

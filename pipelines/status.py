@@ -11,6 +11,12 @@ or failed, 2 if there is none, 130 after Ctrl-C.
 
 from __future__ import annotations
 
+if __name__ == '__main__':
+  # Before the imports, which take a second or two.
+  from pipelines import interrupts
+
+  interrupts.end_at_once()
+
 import argparse
 import dataclasses
 import pathlib
@@ -22,9 +28,9 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from pipelines import bucket, console, lock, storage
+from pipelines.console import Parser
 from pipelines.errors import BuildError, printable
 from pipelines.manifest import read_manifests
-from pipelines.options import Parser
 from pipelines.plan import (
   FAILURE_FILE,
   MANIFESTS,
@@ -240,4 +246,5 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == '__main__':
+  interrupts.raise_again()
   sys.exit(main(sys.argv[1:]))

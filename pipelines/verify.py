@@ -8,6 +8,12 @@ their source, and fits some of them again; `--quick` leaves out the fits.
 
 from __future__ import annotations
 
+if __name__ == '__main__':
+  # Before the imports, which take a second or two.
+  from pipelines import interrupts
+
+  interrupts.end_at_once()
+
 import argparse
 import dataclasses
 import pathlib
@@ -16,8 +22,8 @@ import sys
 
 from linac_tfds.sources import find_source, is_prepared
 from pipelines import bucket, console, storage
+from pipelines.console import Parser
 from pipelines.errors import BuildError, printable
-from pipelines.options import Parser
 from pipelines.published import (
   Published,
   check_published,
@@ -169,4 +175,5 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == '__main__':
+  interrupts.raise_again()
   sys.exit(main(sys.argv[1:]))

@@ -21,7 +21,7 @@ from pipelines import lock, metrics
 from pipelines.errors import reason_of
 from pipelines.flow import Workers, build_datasets
 from pipelines.local import parent
-from pipelines.local.parent import DRIVER_PID, GPUS, WORKER_DIED
+from pipelines.local.parent import DRIVER_PID, GPUS, LOG_LEVEL, WORKER_DIED
 
 
 def main(argv: list[str]) -> None:
@@ -37,7 +37,13 @@ def main(argv: list[str]) -> None:
   runner = FnApiRunner(
     default_environment=SubprocessSDKEnvironment.from_command_string(command)
   )
-  options = PipelineOptions([], direct_num_workers=int(num_workers))
+  level = os.environ[LOG_LEVEL]
+  logging.getLogger().setLevel(level)
+  options = PipelineOptions(
+    [],
+    direct_num_workers=int(num_workers),
+    default_sdk_harness_log_level=level,
+  )
   try:
     with beam.Pipeline(runner=runner, options=options) as root:
       build_datasets(root, stagings, Workers(bool(os.environ[GPUS])))

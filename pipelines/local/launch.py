@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import pathlib
 import signal
@@ -16,13 +17,20 @@ from collections import Counter
 from typing import IO
 
 from pipelines import lock, storage
-from pipelines.errors import BuildError
+from pipelines.errors import BuildError, printable
 from pipelines.local import devices
-from pipelines.local.parent import GPUS, METRICS, REASON, WORKER_DIED
+from pipelines.local.parent import (
+  GPUS,
+  LOG_LEVEL,
+  METRICS,
+  REASON,
+  WORKER_DIED,
+)
 from pipelines.plan import DatasetPlan
 from pipelines.progress import Progress
 
 LOG_FILE = 'build.log'
+_LOG = logging.getLogger(__name__)
 
 
 def run(
@@ -89,6 +97,8 @@ def _keep_log(lines: IO[bytes], log_file: IO[bytes], told: dict) -> None:
       with contextlib.suppress(OSError, ValueError):  # Full, or closed.
         log_file.write(line)
       text = line.decode(errors='replace').rstrip()
+      if text:
+        _LOG.info('%s', printable(text))
       for mark in told:
         if text.startswith(mark):
           told[mark] = text.removeprefix(mark)
@@ -98,7 +108,7 @@ def _start(plans: list[DatasetPlan], num_workers: int) -> subprocess.Popen:
   arguments = [os.getpid(), num_workers, *(plan.staging for plan in plans)]
   return subprocess.Popen(
     [sys.executable, '-m', 'pipelines.local.driver', *map(str, arguments)],
-    env=os.environ | _environment(plans),
+    env=os.environ | environment(plans),
     stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT,
     # Ctrl-C is for this process; it ends the others itself.
@@ -106,7 +116,8 @@ def _start(plans: list[DatasetPlan], num_workers: int) -> subprocess.Popen:
   )
 
 
-def _environment(plans: list[DatasetPlan]) -> dict[str, str]:
+def environment(plans: list[DatasetPlan]) -> dict[str, str]:
+  """What the processes of a build find in theirs."""
   return {
     lock.FOLDERS: '\n'.join(str(plan.staging.parent) for plan in plans),
     # TFDS then uses the client that this project uses, not TensorFlow's.
@@ -120,6 +131,7 @@ def _environment(plans: list[DatasetPlan]) -> dict[str, str]:
     # As nvidia-smi numbers them.
     'CUDA_DEVICE_ORDER': 'PCI_BUS_ID',
     GPUS: ','.join(gpu.uuid for gpu in devices.gpus()),
+    LOG_LEVEL: 'INFO' if _LOG.isEnabledFor(logging.INFO) else 'WARNING',
   }
 
 

@@ -12,6 +12,8 @@ import psutil
 DRIVER_PID = 'LINAC_DRIVER_PID'
 # The GPUs to share out among workers, separated by commas.
 GPUS = 'LINAC_GPUS'
+# What they log: INFO or WARNING, and what is graver.
+LOG_LEVEL = 'LINAC_LOG_LEVEL'
 # Marks the line of a driver's log that says why it failed.
 REASON = 'REASON: '
 # Marks the line that says what its workers counted, as JSON.

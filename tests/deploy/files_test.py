@@ -7,18 +7,21 @@ import sys
 
 import pytest
 
-from pipelines import options
+from pipelines import arguments
 from tests.conftest import REPOSITORY
 
 FOLDER = REPOSITORY / 'deploy' / 'dataflow'
-# The command line alone has these: of local runs, and flags without a value,
+# The command line alone has these: of this machine, and flags without a value,
 # which a template cannot pass.
 NOT_IN_TEMPLATE = {
+  'config',
   'direct_num_workers',
   'help',
   'overwrite',
+  'plan',
   'runner',
   'strict_devices',
+  'verbose',
 }
 
 
@@ -37,12 +40,12 @@ def parameters() -> dict[str, dict]:
 def test_the_template_has_the_options_there_are(parameters):
   ours = {
     name.removeprefix('--')
-    for name in options._parser()._option_string_actions
+    for name in arguments.build_parser()._option_string_actions
     if name.startswith('--')
   }
   assert parameters.keys() - {'sdk_container_image'} == ours - NOT_IN_TEMPLATE
   assert '--sdk_container_image' in (
-    options.beam_parser()._option_string_actions
+    arguments.beam_parser()._option_string_actions
   )
   for parameter in parameters.values():
     known = {'name', 'label', 'helpText', 'isOptional', 'regexes'}
@@ -101,8 +104,8 @@ def test_commands_of_the_runbook_are_understood():
   commands = re.findall(r'python -m pipelines\.build (.*)', runbook)
   assert commands
   known = {
-    *options._parser()._option_string_actions,
-    *options.beam_parser()._option_string_actions,
+    *arguments.build_parser()._option_string_actions,
+    *arguments.beam_parser()._option_string_actions,
   }
   for command in commands:
     found = re.findall(r'--\w+', command)

@@ -1,5 +1,6 @@
 """The command line, as a user runs it: processes, pinned workers and all."""
 
+import json
 import os
 import re
 import signal
@@ -77,9 +78,63 @@ def test_an_interrupt_ends_all_processes(sample_dir):
   process.send_signal(signal.SIGINT)
   _, errors = process.communicate(timeout=30)
   assert process.returncode == 130
-  assert 'the same command goes on' in errors
+  saved = sum(
+    len(json.loads(path.read_text())['ids'])
+    for path in staged_manifests(sample_dir)
+  )
+  assert f'{saved} of 120 images are saved; the same command' in errors
   _, alive = psutil.wait_procs(family, timeout=20)
   assert not alive
+
+
+def test_an_interrupt_of_the_imports_is_no_traceback(tmp_path):
+  process = start(tmp_path, *SLOW)
+  # One of the first that are imported, long before TFDS.
+  wait_until(
+    lambda: any('numpy' in m.path for m in process_maps(process)), process
+  )
+  process.send_signal(signal.SIGINT)
+  _, errors = process.communicate(timeout=30)
+  assert process.returncode == 130
+  assert errors.startswith('\nStopped')
+  assert 'Traceback' not in errors
+
+
+def process_maps(process):
+  return psutil.Process(process.pid).memory_maps()
+
+
+def test_a_plan_tells_what_a_build_takes_and_writes_nothing(sample_dir):
+  before = sorted(sample_dir.rglob('*'))
+  process = start(sample_dir, *CONFIG, '--plan', '--examples_per_shard=10')
+  output, errors = process.communicate(timeout=120)
+  assert process.returncode == 0, errors
+  assert errors == ''
+  assert sorted(sample_dir.rglob('*')) == before
+  assert re.search(r'shards +12\n', output)
+  assert re.search(r'time .* s an image and worker', output)
+  planned = int(re.search(r'bytes +([\d,]+) ', output)[1].replace(',', ''))
+
+  process = start(sample_dir, *CONFIG, '--examples_per_shard=10', '--verbose')
+  _, errors = process.communicate(timeout=120)
+  assert process.returncode == 0, errors
+  assert 'INFO absl: ' in errors  # TFDS's logs.
+  assert 'pipelines.local.launch: ' in errors  # The driver's.
+  files = sample_dir.glob('cifar10_linac/*/1.*/*tfrecord*')
+  # PNGs of two images are not quite those of all.
+  assert sum(p.stat().st_size for p in files) == pytest.approx(planned, rel=0.1)
+
+  process = start(sample_dir, *CONFIG, '--plan', '--examples_per_shard=10')
+  output, _ = process.communicate(timeout=60)
+  assert process.returncode == 0
+  assert 'Nothing is left to build' in output
+
+
+def test_a_plan_refuses_what_a_build_would(sample_dir):
+  process = start(sample_dir, *CONFIG, '--plan', '--splits=dev')
+  output, errors = process.communicate(timeout=60)
+  assert (process.returncode, output) == (2, '')
+  assert 'it has train, test' in errors
 
 
 def test_two_builds_of_a_dataset_do_not_meet(sample_dir):

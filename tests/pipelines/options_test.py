@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 from apache_beam.options import pipeline_options
 
-from pipelines import options
+from pipelines import arguments, options
 from pipelines.local.devices import default_workers
 from pipelines.prepare import Settings
 from transforms import LinacConfig
@@ -110,6 +110,8 @@ def test_options_of_dask_are_known_once_it_is_asked_for():
     (['--seed=1.5'], "seed='1.5'"),
     (['--source=../x'], "source='../x'"),
     (['--max_examples_per_split=0'], 'max_examples_per_split=0'),
+    (['--config='], 'config is empty'),
+    (['--config=/nowhere.toml'], 'config=/nowhere.toml cannot be read'),
   ],
 )
 def test_bad_options_are_named(argv, message):
@@ -120,6 +122,20 @@ def test_bad_options_are_named(argv, message):
 def test_no_option_of_ours_is_beams():
   """A clash would break Beam's parsing on workers."""
   shared_on_purpose = {'--runner', '--direct_num_workers', '--help', '-h'}
-  parser = options.beam_parser()
-  ours = set(options._parser()._option_string_actions) - shared_on_purpose
+  parser = arguments.beam_parser()
+  ours = set(arguments.build_parser()._option_string_actions)
+  ours -= shared_on_purpose
   assert not ours & set(parser._option_string_actions)
+
+
+def test_help_has_our_options_first_and_beams_after(capsys):
+  with pytest.raises(SystemExit) as exit_:
+    options.parse(['--help'])
+  assert exit_.value.code == 0
+  text = capsys.readouterr().out
+  places = [
+    text.index(part)
+    for part in ('--data_dir', '--learning_rate', 'exit status:', '--job_name')
+  ]
+  assert places == sorted(places)
+  assert "options of Beam's runners:" in text

@@ -363,7 +363,10 @@ def test_an_impossible_shape_is_a_failure(dataset, verify, size):
     (['{}/nowhere'], 'it has no dataset_info.json'),
     ([], 'dataset_dir'),
     (['{}', '--examples=0'], 'examples=0 must be at least 1'),
-    (['{}', '--sed=1'], '--sed=1'),
+    (
+      ['{}', '--exampels=1'],
+      'unknown option --exampels. Did you mean --examples',
+    ),
   ],
 )
 def test_bad_arguments_are_told_in_a_line(dataset, capsys, arguments, message):

@@ -1,0 +1,52 @@
+"""Tells what a build would take: `python -m pipelines.build --plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from linac_tfds import Cifar10Linac, LinacBuilderConfig
+from pipelines import announcement, storage
+from pipelines.errors import BuildError, printable
+from pipelines.local import trial
+from pipelines.prepare import Settings, check_space, make_plan
+from pipelines.publish import published_fingerprint
+from pipelines.runners import Runner
+
+
+def show_plan(
+  configs: list[LinacBuilderConfig],
+  make_builder: Callable[[LinacBuilderConfig], Cifar10Linac],
+  settings: Settings,
+  runner: Runner,
+) -> None:
+  """Prints shards, bytes and time; refuses what a build would refuse.
+
+  Args:
+    configs: as for `build.build_all`.
+    make_builder: likewise.
+    settings: likewise.
+    runner: likewise.
+
+  Raises:
+    BuildError: if the build could not start.
+    ValueError: naming the value, if a setting does not fit.
+  """
+  runner.check(settings)
+  try:
+    plans = [make_plan(make_builder(config), settings) for config in configs]
+  except storage.errors() as error:
+    raise BuildError(f'{error}.') from error
+  runner.check_plan(plans[0])
+  pending = [
+    plan
+    for plan in plans
+    if plan.overwrite or published_fingerprint(plan) != plan.fingerprint
+  ]
+  if not pending:
+    folder = plans[0].directory if len(plans) == 1 else plans[0].data_dir
+    text = f'Nothing is left to build: all is published in {folder}.'
+    print(printable(text))
+    return
+  check_space(pending)
+  found = trial.run(pending[0])
+  announcement.announce_plan(pending, settings, runner, configs, found)

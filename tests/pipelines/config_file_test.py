@@ -1,0 +1,76 @@
+"""Options from a TOML file, beside those of the command line."""
+
+import pytest
+from apache_beam.options import pipeline_options
+
+from pipelines import options
+from transforms import LinacConfig
+
+
+@pytest.fixture
+def parse(tmp_path):
+  def parse(text, *argv):
+    path = tmp_path / 'build.toml'
+    path.write_text(text)
+    return options.parse([f'--config={path}', *argv])
+
+  return parse
+
+
+def test_keys_are_options(parse):
+  command = parse("""
+    source = 'sample'
+    seed = -7
+    learning_rate = 2e-3
+    use_bias = false
+    mean = [0.5, 0.5, 0.5]
+    splits = ['train', 'test']
+    max_examples_per_split = 5
+    strict_devices = true
+    overwrite = false
+  """)
+  (config,) = command.configs
+  assert config.source == 'sample'
+  assert config.linac == LinacConfig(
+    seed=-7, learning_rate=2e-3, use_bias=False, mean=(0.5, 0.5, 0.5)
+  )
+  assert command.settings.splits == ('train', 'test')
+  assert command.settings.max_examples_per_split == 5
+  assert command.settings.strict_devices
+  assert not command.settings.overwrite
+
+
+def test_the_command_line_wins(parse):
+  command = parse('seed = 1\nwidth = 64', '--seed=2')
+  assert command.configs[0].name == 'seed_2+width_64'
+
+
+def test_options_of_a_runner(parse):
+  command = parse("""
+    runner = 'DataflowRunner'
+    job_name = 'linac'
+    experiments = ['a', 'b']
+    streaming = true
+  """)
+  view = command.beam.view_as
+  assert view(pipeline_options.GoogleCloudOptions).job_name == 'linac'
+  assert view(pipeline_options.DebugOptions).experiments[:2] == ['a', 'b']
+  assert view(pipeline_options.StandardOptions).streaming
+
+
+@pytest.mark.parametrize(
+  ('text', 'message'),
+  [
+    ('sed = 1', r"build.toml: 'sed' is no option. Did you mean seed\?"),
+    ('job_nam = 1', 'Did you mean job_name'),
+    ("config = 'other.toml'", "'config' is no option"),
+    ('[transform]\nseed = 1', "'transform' is no option"),
+    ('[seed]\nvalue = 1', "'seed' is a table"),
+    ('seed = ', 'build.toml cannot be read: Invalid value'),
+    ('overwrite = 1', 'overwrite=1 must be true or false'),
+    ('seed = 1.5', "seed='1.5' is invalid"),
+  ],
+)
+def test_what_is_wrong_is_named(parse, text, message):
+  with pytest.raises(ValueError, match=message):
+    parse(text)
