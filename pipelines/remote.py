@@ -79,12 +79,23 @@ def run(
   return False
 
 
-def complete(options: PipelineOptions, settings: Settings) -> None:
-  """Sets what the options leave open and the fit needs.
+def check(options: PipelineOptions) -> None:
+  """Refuses options that contradict `--accelerator`.
 
   Raises:
-    ValueError: naming an option that contradicts `--accelerator`.
+    ValueError: naming the option.
   """
+  cloud = options.view_as(GoogleCloudOptions)
+  for option in cloud.dataflow_service_options or ():
+    if option.startswith('worker_accelerator'):
+      raise ValueError(
+        f'dataflow_service_options={option} gives accelerators to workers that '
+        'only plan, too; pass --accelerator in its place.'
+      )
+
+
+def complete(options: PipelineOptions, settings: Settings) -> None:
+  """Sets what the options leave open and the fit needs."""
   setup = options.view_as(SetupOptions)
   if setup.save_main_session is None:
     # All steps are in modules, which workers import.
@@ -96,13 +107,6 @@ def complete(options: PipelineOptions, settings: Settings) -> None:
   if settings.accelerator:
     # Else there is a process per core, and each wants all of the GPU.
     debug.add_experiment('no_use_multiple_sdk_containers')
-  cloud = options.view_as(GoogleCloudOptions)
-  for option in cloud.dataflow_service_options or ():
-    if option.startswith('worker_accelerator'):
-      raise ValueError(
-        f'dataflow_service_options={option} gives accelerators to workers that '
-        'only plan, too; pass --accelerator in its place.'
-      )
-  if cloud.template_location:
+  if options.view_as(GoogleCloudOptions).template_location:
     # There is no job yet to wait for.
     options.view_as(StandardOptions).no_wait_until_finish = True

@@ -32,10 +32,10 @@ class Runner:
     self.is_local = is_local(self._runner)
 
   def check(self, settings: Settings) -> None:
-    """Refuses settings that this runner would not heed.
+    """Refuses what this runner would not heed, or not as it is meant.
 
     Raises:
-      ValueError: naming the setting.
+      ValueError: naming the setting or option.
     """
     unheeded = ()
     if self.is_local:
@@ -49,6 +49,11 @@ class Runner:
           'starts elsewhere; pass --runner=DataflowRunner, or leave it out.'
         )
 
+    if not self.is_local and self._options:
+      from pipelines import remote
+
+      remote.check(self._options)
+
   def check_plan(self, plan: DatasetPlan) -> None:
     """Refuses what workers elsewhere could not read or write.
 
@@ -57,6 +62,7 @@ class Runner:
     """
     if self.is_local:
       return
+    on_dataflow = _name(self._runner) == 'dataflowrunner'
     if plan.private_key and plan.private_key.file is None:
       raise BuildError(
         f'Workers elsewhere have no {private_key.ENVIRONMENT}; pass '
@@ -67,11 +73,7 @@ class Runner:
       'source_data_dir': plan.source.data_dir,
       'private_key_file': plan.private_key and plan.private_key.file,
     }.items():
-      if (
-        _name(self._runner) == 'dataflowrunner'
-        and folder
-        and '://' not in folder
-      ):
+      if on_dataflow and folder and '://' not in folder:
         raise BuildError(
           f'{name}={folder} is on this machine, where workers of Dataflow find '
           'nothing; copy it to a bucket and pass a path of gs://.'

@@ -9,6 +9,7 @@ from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
 from pipelines import remote
 from pipelines.prepare import Settings
+from pipelines.runners import Runner
 
 IMAGE = 'europe-docker.pkg.dev/project/linac/linac:1'
 OPTIONS = [
@@ -125,6 +126,8 @@ def test_a_seed_adds_its_folder_to_the_graph_and_no_more():
 
 
 def test_accelerators_for_every_worker_are_refused():
-  option = f'--dataflow_service_options=worker_accelerator={L4}'
+  options = PipelineOptions(
+    [*OPTIONS, f'--dataflow_service_options=worker_accelerator={L4}']
+  )
   with pytest.raises(ValueError, match='pass --accelerator'):
-    dry_run(options=[option])
+    Runner('DataflowRunner', options).check(Settings())
