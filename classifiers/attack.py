@@ -52,27 +52,43 @@ def _objective(args, model: Model) -> Objective:
   if args.attack == 'white_box':
     return undefended_objective(model)
   if args.attack == 'transfer':
-    return undefended_objective(load_model(args.twin))
+    twin = load_model(args.twin)
+    _check_inputs('white_box', args.twin, twin)
+    return undefended_objective(twin)
   train, held_out = (
     data.find_split(args.bypass_dataset, split, args.data_dir)
     for split in ('train', 'test')
   )
+  if args.attack == 'bpda':  # A private config's name says nothing.
+    name = train.builder.builder_config.name
+    _, config = config_names.parse_config_name(name)
   imitation = bypass.train_bypass(
     train, held_out, args.bypass_epochs, args.seed
   )
   print(f'bypass explains {imitation.explained:.1%}', file=sys.stderr)
   if args.attack == 'pba':
     return bypass.pba_objective(model, imitation)
-  _, config = config_names.parse_config_name(
-    args.bypass_dataset.partition('/')[2]
-  )
   return bypass.bpda_objective(DefendedClassifier(model, config), imitation)
+
+
+def _check_inputs(attack: str, file: str, model: Model) -> None:
+  """Refuses a classifier that an attack is not for."""
+  needed = {'white_box': 'image', 'pba': 'representation'}
+  needed |= {'bpda': 'representation', 'transfer': 'representation'}
+  inputs = needed.get(attack, model.spec.inputs)
+  if model.spec.inputs != inputs:
+    raise ValueError(
+      f'{file} takes the inputs {model.spec.inputs!r}; {attack} is for a '
+      f'classifier of {inputs!r}.'
+    )
 
 
 def main(argv: list[str]) -> dict:
   args = _parse(argv)
-  ball = Ball(args.norm, args.epsilon or EPSILONS[args.norm])
+  epsilon = EPSILONS[args.norm] if args.epsilon is None else args.epsilon
+  ball = Ball(args.norm, epsilon)
   model = load_model(args.model)
+  _check_inputs(args.attack, args.model, model)
   classifier = classifier_of(model)
   split = data.find_split(args.dataset, args.split, args.data_dir)
   images, labels = load_images(split, args.images)
@@ -160,6 +176,10 @@ def _check(args) -> None:
   if args.attack in ('bpda', 'pba') and not args.bypass_dataset:
     raise ValueError(
       f"{args.attack} needs --bypass_dataset, of the attacker's key."
+    )
+  if args.bypass_dataset and not data.is_linac(args.bypass_dataset):
+    raise ValueError(
+      f'bypass_dataset={args.bypass_dataset!r} must be a cifar10_linac/CONFIG.'
     )
 
 

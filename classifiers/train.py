@@ -117,6 +117,11 @@ def main(argv: list[str]) -> dict:
       if (value := getattr(args, field.name)) is not None
     },
   )
+  if not data.is_linac(args.dataset):
+    raise ValueError(
+      f'dataset={args.dataset!r} must be a cifar10_linac/CONFIG; '
+      '--inputs=image takes its images.'
+    )
   split = data.find_split(args.dataset, args.split, args.data_dir)
   trainer = Trainer(config, split, args.inputs)
   out_dir = pathlib.Path(args.out_dir).expanduser()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import os
 import pickle
+import pickletools
 import re
 
 import numpy as np
@@ -142,6 +143,14 @@ for _name in (
   _STAND_INS[_name] = _StandIn(_jax_array)
 
 
+# Those that number an object; real files do so in order.
+_PUTS = ('PUT', 'BINPUT', 'LONG_BINPUT')
+_TUPLES = ('TUPLE', 'TUPLE1', 'TUPLE2', 'TUPLE3')
+# The published file has a few for each of its 800 arrays. Nested tuples are
+# hashed by a function that calls itself.
+_MOST_TUPLES = 20_000
+
+
 class _Unpickler(pickle.Unpickler):
   def find_class(self, module, name):
     if (module, name) not in _STAND_INS:
@@ -167,6 +176,7 @@ def load_params_and_state(path: str | os.PathLike) -> tuple[Entries, Entries]:
   with open(path, 'rb') as file:
     try:
       _check_header(file)
+      _check_opcodes(file)
       loaded = _Unpickler(file, fix_imports=False).load()
     except UnsafePickleError as error:
       raise UnsafePickleError(
@@ -198,6 +208,18 @@ def _check_header(file) -> None:
     raise ValueError(f'it is an array of {header[2]}, not of objects')
 
 
+def _check_opcodes(file) -> None:
+  """Refuses what only makes the unpickler take memory or overflow its stack."""
+  start, tuples = file.tell(), 0
+  for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+    if opcode.name in _PUTS and int(argument) > count:
+      raise UnsafePickleError(f'It numbers an object {argument}.')
+    tuples += opcode.name in _TUPLES
+    if tuples > _MOST_TUPLES:
+      raise UnsafePickleError(f'It has more than {_MOST_TUPLES:,} tuples.')
+  file.seek(start)
+
+
 def _entries(tree, what: str) -> Entries:
   if not isinstance(tree, dict):
     raise ValueError(f'{what} is no dictionary but a {type(tree).__name__}.')
@@ -218,7 +240,9 @@ def _pairs(entries, module: str):
 
 def _name(name, where: str) -> str:
   if not isinstance(name, str):
-    raise ValueError(f'{where!r} holds the name {name!r:.40}, which is no text')
+    raise ValueError(
+      f'{where!r} holds a name that is no text but a {type(name).__name__}.'
+    )
   return name
 
 

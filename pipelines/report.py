@@ -4,7 +4,7 @@ r"""Writes a page about a published LINAC dataset: what is in it, in pictures.
 
 writes `report.html`, which needs nothing else, and its pictures into `report/`.
 It reads up to 100 shards and fits about two dozen images again. Its pictures
-need `pip install 'linac-tfds[viz]'`.
+need `pip install -e '.[viz]'`.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def main(argv: list[str]) -> int:
     if error.name not in ('jinja2', 'matplotlib'):
       raise
     print(
-      f"error: {error.name} is missing; pip install 'linac-tfds[viz]'.",
+      f"error: {error.name} is missing; pip install -e '.[viz]'.",
       file=sys.stderr,
     )
     return 2

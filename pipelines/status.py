@@ -76,11 +76,12 @@ class Status:
 
   def __str__(self) -> str:
     plan, total = self.plan, self.plan.num_examples
+    percent = 100 * self.images // total  # 100 is for all of them.
     rate = f'{self.rate:.1f} images/s' if self.rate else 'not known'
     lines = [
       f'cifar10_linac/{plan.config_name} {plan.version}: {self._state()}',
       f'  shards   {self.shards:,} of {len(plan.shards()):,}',
-      f'  images   {self.images:,} of {total:,} ({self.images / total:.0%})',
+      f'  images   {self.images:,} of {total:,} ({percent}%)',
       f'  speed    {rate}',
     ]
     if self.state == 'running' and self.rate:
@@ -184,7 +185,7 @@ def _staged_status(staging: pathlib.Path, is_newest: bool) -> Status:
     since=since,
     shards=len(finished),
     images=sum(sizes[name] for name in finished),
-    rate=fitted / (until - since) if fitted else None,
+    rate=fitted / (until - since) if fitted and until > since else None,
     num_bad=len(bad),
     notes=notes[-_MAX_REASONS:],
   )

@@ -56,9 +56,7 @@ def path(text: str | os.PathLike) -> pathlib.Path:
     import gcsfs  # noqa: F401
     from upath import UPath
   except ImportError as error:
-    raise ValueError(
-      f"{text} needs gcsfs: pip install 'linac-tfds[gcp]'."
-    ) from error
+    raise ValueError(f"{text} needs gcsfs: pip install -e '.[gcp]'.") from error
 
   # Other processes add files; each upload is compared with its MD5.
   return UPath(

@@ -45,7 +45,10 @@ def run(plan: DatasetPlan) -> Trial:
   split, size = plan.splits[0]
   with tempfile.TemporaryDirectory() as folder:
     small = dataclasses.replace(
-      plan, data_dir=folder, splits=((split, min(size, _NUM_IMAGES)),)
+      plan,
+      data_dir=folder,
+      splits=((split, min(size, _NUM_IMAGES)),),
+      examples_per_shard=None,
     )
     small.save()
     child = subprocess.run(
@@ -56,6 +59,7 @@ def run(plan: DatasetPlan) -> Trial:
     )
   if child.returncode:
     reason = child.stderr.strip().rpartition('\n')[2]
+    reason = reason or f'the process ended with {child.returncode}'
     raise BuildError(f'Two images could not be fitted: {reason}')
   last = child.stdout.strip().rpartition('\n')[2]
   return json_file.convert(json.loads(last), Trial)

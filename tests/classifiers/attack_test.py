@@ -84,6 +84,7 @@ def test_a_white_box_attack_fools_a_network(random_model):
     (['transfer', 'm', '--dataset=d'], '--twin'),
     (['pba', 'm', '--dataset=d'], '--bypass_dataset'),
     (['square', 'm', '--dataset=d', '--queries=0'], 'queries=0'),
+    (['pba', 'm', '--dataset=d', '--bypass_dataset=d'], "bypass_dataset='d'"),
     (['square', 'm'], '--dataset'),
     (['autoattack', 'm', '--dataset=d'], 'autoattack'),
     (['square', 'm', '--dataset=d', '--query=1'], '--query'),
@@ -92,6 +93,20 @@ def test_a_white_box_attack_fools_a_network(random_model):
 def test_bad_options_are_refused(options, message):
   with pytest.raises(ValueError, match=message):
     attack.main(options)
+
+
+@pytest.mark.parametrize(
+  ('name', 'model'),
+  [('white_box', 'defended'), ('pba', 'twin'), ('bpda', 'twin')],
+)
+def test_an_attack_on_another_kind_of_classifier_is_refused(run, name, model):
+  with pytest.raises(ValueError, match=f'takes the inputs .*{name} is for'):
+    run(name, model)
+
+
+def test_no_distance_is_not_the_usual_distance(run):
+  with pytest.raises(ValueError, match='0'):
+    run('square', 'twin', '--epsilon=0')
 
 
 def test_only_images_that_were_right_are_attacked_and_counted():

@@ -241,6 +241,19 @@ def test_arrays_are_as_large_as_their_bytes(tmp_path, state):
     load_params_and_state(write(tmp_path / 'p.npy', array_with(state)))
 
 
+@pytest.mark.parametrize(
+  'content',
+  [
+    b'\x80\x04Nr\x00\xe1\xf5\x05.',  # Object number 100,000,000.
+    b'\x80\x04})' + b'\x85' * 3_000_000 + b'Ks.',  # A key of nested tuples.
+  ],
+  ids=['numbers', 'depth'],
+)
+def test_what_takes_memory_or_stack_is_refused(tmp_path, content):
+  with pytest.raises(UnsafePickleError, match='numbers an object|tuples'):
+    load_params_and_state(write(tmp_path / 'file.npy', content))
+
+
 def test_damage_is_told(tmp_path):
   path = write(tmp_path / 'p.npy', pair({'m': {'w': WEIGHTS}}))
   whole = path.read_bytes()
@@ -258,7 +271,7 @@ def test_damage_is_told(tmp_path):
     (pair({'m': WEIGHTS}), "'m' holds no dictionary"),
     (pair({'m': {'w': 'text'}}), 'is a str and no array'),
     (pair({'m': {'w': pair(1)}}), 'is a list and no array'),
-    (pair({3: {}}), 'holds the name 3'),
+    (pair({3: {}}), 'holds a name that is no text but a int'),
     (np.array([{}, {}, {}]), '3 objects'),
     (pickle.dumps({}), 'no array of objects'),
   ],

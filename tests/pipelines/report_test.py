@@ -302,7 +302,7 @@ def test_only_a_report_needs_its_packages(sample_dir):
   )
   assert process.returncode == 2
   assert process.stderr == (
-    "error: matplotlib is missing; pip install 'linac-tfds[viz]'.\n"
+    "error: matplotlib is missing; pip install -e '.[viz]'.\n"
   )
 
 

@@ -44,7 +44,7 @@ def test_a_dead_build(begun, capsys, name):
   found = facts(capsys.readouterr().out)
   assert found[''] == 'stopped; the command that began it goes on'
   assert found['shards'] == '1 of 3'
-  assert found['images'] == '50 of 120 (42%)'
+  assert found['images'] == '50 of 120 (41%)'
   assert found['folder'] == str(begun.staging)
 
 
