@@ -55,6 +55,7 @@ setuptools.setup(
       'dill',
       'gcp-storage-emulator',
       'gcsfs',
+      'grain',
       'hypothesis',
       'ipykernel',
       'jinja2',

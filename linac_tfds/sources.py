@@ -28,7 +28,7 @@ def find_source(
     raise ValueError(f'source={name!r} holds representations, not images.')
   default = tfds.core.constants.DATA_DIR
   folders = [source_data_dir] if source_data_dir else [data_dir, default]
-  folders = [_absolute(os.fspath(folder)) for folder in folders]
+  folders = list(dict.fromkeys(_absolute(os.fspath(f)) for f in folders))
   builders, reason = [], ''
   for folder in folders:
     try:
