@@ -130,8 +130,22 @@ def is_published(plan: DatasetPlan) -> bool:
     published_fingerprint(plan) == plan.fingerprint
     and there.issuperset(_METADATA_FILES)
     and _labels(plan) == list(plan.source.schema.class_names)
+    and _has_croissant(plan)
     and _is_whole(plan)
   )
+
+
+def _has_croissant(plan: DatasetPlan) -> bool:
+  from linac_tfds.croissant import croissant  # Takes a second to import.
+
+  if not (plan.directory / CROISSANT_FILE).exists():
+    return True  # TFDS does without; datasets of earlier releases have none.
+  try:
+    found = json_file.read(plan.directory / CROISSANT_FILE, dict)
+    info = tfds.builder_from_directory(str(plan.directory)).info
+    return found == json.loads(croissant(info))
+  except Exception:  # TFDS and Protocol buffers have their own for damage.
+    return False
 
 
 def _labels(plan: DatasetPlan) -> list[str]:

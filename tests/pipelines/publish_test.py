@@ -203,12 +203,21 @@ def test_a_summary_of_damaged_metadata_says_so(staged, psnr):
     summary.print_summary(staged.plan)
 
 
-@pytest.mark.parametrize('change', ['cut', 'flip', 'gone'])
-def test_damaged_labels_are_noticed_and_mended(lab, change):
+@pytest.mark.parametrize(
+  ('name', 'change'),
+  [
+    ('label.labels.txt', 'cut'),
+    ('label.labels.txt', 'flip'),
+    ('label.labels.txt', 'gone'),
+    ('croissant.json', 'cut'),
+    ('croissant.json', 'flip'),
+  ],
+)
+def test_damaged_metadata_are_noticed_and_mended(lab, name, change):
   """No shard is, and TFDS would read on under other names."""
   plan = lab.plan()
   lab.run(plan)
-  path = plan.directory / 'label.labels.txt'
+  path = plan.directory / name
   text = path.read_text()
   assert publish.is_published(plan)
   path.unlink()

@@ -67,7 +67,7 @@ def forge(directory: pathlib.Path, alter) -> None:
   name = shard.file_name(plan.file_format)
   examples = list(read_examples(dataset.plan, dataset.directory / name))
   alter(examples)
-  plan.staging.mkdir()
+  plan.save()  # Else nobody wants the shard.
   write_shard(plan, shard, iter(examples))
   (plan.staging / name).rename(directory / name)
   manifest = f'manifests/{name}.json'
