@@ -91,6 +91,8 @@ def main(argv: list[str]) -> dict:
   _check_inputs(args.attack, args.model, model)
   classifier = classifier_of(model)
   split = data.find_split(args.dataset, args.split, args.data_dir)
+  from linac_tfds import quiet_tensorflow  # noqa: F401  It takes seconds.
+
   images, labels = load_images(split, args.images)
   start = time.perf_counter()
   if args.attack == 'square':

@@ -99,6 +99,8 @@ def main(argv: list[str]) -> dict:
     raise ValueError(f'batch_size={args.batch_size} must be at least 1.')
   model = load_model(args.model)
   split = data.find_split(args.dataset, args.split, args.data_dir)
+  from linac_tfds import quiet_tensorflow  # noqa: F401  It takes seconds.
+
   start = time.perf_counter()
   correct = correctly_classified(model, split, args.batch_size, progress=True)
   return {

@@ -91,6 +91,7 @@ def _claim(trainer: Trainer, out_dir: pathlib.Path) -> None:
     'model': dataclasses.asdict(trainer.spec),
     'training': dataclasses.asdict(trainer.config),
     'examples': trainer.split.count,
+    'fingerprint': trainer.split.builder.info.metadata['fingerprint'],
   }
   out_dir.mkdir(parents=True, exist_ok=True)
   path = out_dir / _RUN
@@ -124,6 +125,8 @@ def main(argv: list[str]) -> dict:
     )
   split = data.find_split(args.dataset, args.split, args.data_dir)
   trainer = Trainer(config, split, args.inputs)
+  from linac_tfds import quiet_tensorflow  # noqa: F401  It takes seconds.
+
   out_dir = pathlib.Path(args.out_dir).expanduser()
   start = time.perf_counter()
   state, losses = train(trainer, out_dir, progress=True)

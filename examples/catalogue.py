@@ -1,6 +1,6 @@
 """Renders a dataset's page as TFDS's catalogue would show it.
 
-  python examples/catalogue.py DATA_DIR/cifar10_linac/seed_42/1.0.1 OUTPUT
+  python examples/catalogue.py DATA_DIR/cifar10_linac/seed_42/1.0.2 OUTPUT
 
 writes `cifar10_linac.md`, with a figure of `tfds.show_examples` and a table of
 `tfds.as_dataframe` beside it. It needs matplotlib and pandas.
@@ -10,12 +10,13 @@ import pathlib
 import sys
 
 import matplotlib as mpl
-import quiet_tensorflow  # noqa: F401
 import tensorflow_datasets as tfds
 from tensorflow_datasets.scripts.documentation import (
   dataset_markdown_builder,
   doc_utils,
 )
+
+from linac_tfds import quiet_tensorflow  # noqa: F401
 
 _NUM_EXAMPLES = 9
 

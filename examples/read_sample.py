@@ -2,10 +2,10 @@
 
 import sys
 
-import quiet_tensorflow  # noqa: F401
 import tensorflow_datasets as tfds
 
 import linac_tfds  # noqa: F401  Registers the dataset.
+from linac_tfds import quiet_tensorflow  # noqa: F401
 
 
 def main(data_dir: str) -> None:

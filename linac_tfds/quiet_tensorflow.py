@@ -1,4 +1,4 @@
-"""Imports TensorFlow without its start-up lines: `import quiet_tensorflow`.
+"""Imports TensorFlow without its start-up lines, when this is imported.
 
 Its libraries tell on standard error that there is no GPU and which instructions
 they use, some of it before they read any setting. What goes wrong with the
