@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import apache_beam as beam
 
-from pipelines import device, storage
+from pipelines import storage
 from pipelines.errors import BuildError
 from pipelines.manifest import read_manifests
 from pipelines.plan import (
@@ -23,8 +24,10 @@ from pipelines.plan import (
   load_plan,
 )
 from pipelines.publish import publish
-from pipelines.shards import ShardRecord, finish_shards
 from transforms.memory import MOST_IMAGES
+
+if TYPE_CHECKING:
+  from pipelines.shards import ShardRecord
 
 Task = tuple[ShardSpec, ...]
 
@@ -117,7 +120,10 @@ def _runs(shards: list[ShardSpec], images_per_batch: int) -> Iterator[Task]:
 
 
 class FitTask(beam.DoFn):
-  """Finishes the shards of a task; yields their records by dataset."""
+  """Finishes the shards of a task; yields their records by dataset.
+
+  Workers alone import JAX, which takes a second.
+  """
 
   def __init__(self, accelerated: bool, compilation_cache: str | None):
     self._accelerated = accelerated
@@ -125,10 +131,14 @@ class FitTask(beam.DoFn):
 
   def setup(self):
     """Readies the worker process."""
+    from pipelines import device
+
     device.set_up(self._accelerated, self._compilation_cache)
 
   def process(self, task: Task) -> Iterator[tuple[str, ShardRecord]]:
     """Fits and writes."""
+    from pipelines.shards import finish_shards
+
     for record in finish_shards(task):
       yield record.shard.dataset, record
 

@@ -24,7 +24,8 @@ from pipelines.local import parent
 from pipelines.local.parent import DRIVER_PID, GPUS, LOG_LEVEL, WORKER_DIED
 
 
-def main(argv: list[str]) -> None:
+def main(argv: list[str]) -> int:
+  """Returns the exit status."""
   caller, num_workers, *stagings = argv
   lock.share()
   parent.end_with(int(caller))
@@ -50,8 +51,9 @@ def main(argv: list[str]) -> None:
   except Exception as error:
     traceback.print_exc()
     parent.tell(parent.REASON, reason_of(error))
-    sys.exit(1)
+    return 1
   parent.tell(parent.METRICS, json.dumps(metrics.totals(root.result)))
+  return 0
 
 
 def _end_when_a_worker_died(args: threading.ExceptHookArgs) -> None:
@@ -67,4 +69,6 @@ def _end_when_a_worker_died(args: threading.ExceptHookArgs) -> None:
 
 
 if __name__ == '__main__':
-  main(sys.argv[1:])
+  status = main(sys.argv[1:])
+  # All is done and told. Taken down in order, Beam's threads take a second.
+  os._exit(status)
