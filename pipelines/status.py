@@ -2,6 +2,9 @@ r"""Says how far a build is, and whether it is running, dead or finished.
 
   python -m pipelines.status ~/tensorflow_datasets/cifar10_linac/seed_42
 
+Without the config's name, a line tells of each dataset, as of a build of many
+seeds.
+
 `--watch` draws the bar of the build itself until that ends. Only files are
 looked at, so this works from another terminal, and whatever runs the build.
 
@@ -18,191 +21,33 @@ if __name__ == '__main__':
   interrupts.end_at_once()
 
 import argparse
-import dataclasses
 import pathlib
-import re
 import sys
 import time
-
-import tensorflow_datasets as tfds
-from tqdm import tqdm
 
 from pipelines import bucket, console, lock, storage
 from pipelines.console import Parser
 from pipelines.errors import BuildError, printable
-from pipelines.manifest import read_manifests
-from pipelines.plan import (
-  FAILURE_FILE,
-  MANIFESTS,
-  PLAN_FILE,
-  DatasetPlan,
-  load_plan,
-)
-from pipelines.progress import Progress, finished_shards, shard_sizes
-from pipelines.publish import BAD_EXAMPLES_FILE, INFO_FILE
-from pipelines.published import build_rate, open_published
+from pipelines.progress import Progress
+from pipelines.statuses import find_statuses, is_of_all_configs
 
-# A version's folder, or its staging folder.
-_FOLDER = re.compile(r'(staging\.)?(\d+\.\d+\.\d+)(?(1)\.[0-9a-f]{16})')
-# Reasons that are printed; a finished dataset has a file of them all.
-_MAX_REASONS = 5
 _SECONDS_BETWEEN_LOOKS = 1
 
 
-@dataclasses.dataclass(frozen=True)
-class Status:
-  """How far a dataset is.
-
-  Attributes:
-    plan: of the dataset.
-    state: `'finished'`, `'running'`, `'stopped'` or `'failed'`.
-    since: when its last build started, in seconds since the epoch; None if that
-      is not known any more.
-    shards: finished ones.
-    images: in the finished shards, bad ones too.
-    rate: images/s of the last build, or None if that is not known.
-    num_bad: examples that could not be fitted, so far.
-    notes: why, or why the build failed; lines.
-  """
-
-  plan: DatasetPlan
-  state: str
-  since: float | None
-  shards: int
-  images: int
-  rate: float | None
-  num_bad: int
-  notes: list[str]
-
-  def __str__(self) -> str:
-    plan, total = self.plan, self.plan.num_examples
-    percent = 100 * self.images // total  # 100 is for all of them.
-    rate = f'{self.rate:.1f} images/s' if self.rate else 'not known'
-    lines = [
-      f'cifar10_linac/{plan.config_name} {plan.version}: {self._state()}',
-      f'  shards   {self.shards:,} of {len(plan.shards()):,}',
-      f'  images   {self.images:,} of {total:,} ({percent}%)',
-      f'  speed    {rate}',
-    ]
-    if self.state == 'running' and self.rate:
-      left = tqdm.format_interval((total - self.images) / self.rate)
-      lines.append(f'  left     {left}')
-    folder = plan.directory if self.state == 'finished' else plan.staging
-    lines += [f'  bad      {self.num_bad:,} examples', f'  folder   {folder}']
-    return '\n'.join([*lines, *(f'  {note}' for note in self.notes)])
-
-  def _state(self) -> str:
-    if self.state == 'running':
-      begun = time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(self.since))
-      holder = lock.holder(self.plan.directory.parent)
-      return f'running since {begun}' + (f', {holder}' if holder else '')
-    if self.state == 'finished':
-      return 'finished'
-    return f'{self.state}; the command that began it goes on'
-
-
-def find_status(directory: pathlib.Path) -> list[Status]:
-  """Looks at a dataset, or at the newest and all unfinished ones of a config.
-
-  Args:
-    directory: a config's folder, a version's or a staging folder.
-
-  Raises:
-    BuildError: if the plan of a staging folder is damaged.
-    OSError: if files cannot be read.
-    ValueError: if there is no dataset, or its metadata are damaged.
-  """
-  match = _FOLDER.fullmatch(directory.name)
-  folder = directory.parent if match else directory
-  found = [p for p in storage.entries(folder) if _FOLDER.fullmatch(p.name)]
-  staged = [path for path in found if (path / PLAN_FILE).exists()]
-  published = sorted(
-    filter(_is_published, found),
-    key=lambda path: tfds.core.Version(path.name),
-  )
-  newest = max(staged, key=_begun, default=None)
-  if directory in staged:
-    published, staged = [], [directory]
-  elif match:  # A staging folder is gone when its version is published.
-    published = [path for path in published if path.name == match[2]]
-    staged = [path for path in staged if f'.{match[2]}.' in path.name]
-  if not published and not staged:
-    raise ValueError(
-      f'{directory} holds no LINAC dataset, neither finished nor begun. Pass '
-      "a config's folder, such as DATA_DIR/cifar10_linac/seed_42, or a "
-      "version's in it."
-    )
-  return [
-    *map(_published_status, published[-1:]),
-    *(_staged_status(path, path == newest) for path in staged),
-  ]
-
-
-def _is_published(path: pathlib.Path) -> bool:
-  return (path / INFO_FILE).exists() and (path / MANIFESTS).exists()
-
-
-def _begun(staging: pathlib.Path) -> float:
-  """When the last build in a staging folder wrote its plan."""
-  return storage.times(staging)[PLAN_FILE]
-
-
-def _published_status(directory: pathlib.Path) -> Status:
-  dataset = open_published(directory)
-  plan, bad = dataset.plan, sum(dataset.metadata.bad_examples.values())
-  sizes = shard_sizes(plan)
-  return Status(
-    plan=plan,
-    state='finished',
-    since=None,
-    shards=len(sizes),
-    images=sum(sizes.values()),
-    rate=build_rate(dataset),
-    num_bad=bad,
-    notes=[f'They are listed in {BAD_EXAMPLES_FILE}.'] if bad else [],
-  )
-
-
-def _staged_status(staging: pathlib.Path, is_newest: bool) -> Status:
-  """How far an unfinished dataset is; of several, only the newest can run."""
-  plan, since = load_plan(str(staging)), _begun(staging)
-  sizes = shard_sizes(plan)
-  finished = finished_shards(plan, sizes)
-  manifests = read_manifests(plan).values()
-  bad = [example for m in manifests if m for example in m.bad_examples]
-  notes = [f'{example.id!r}: {example.reason}' for example in bad]
-  failure, state = staging / FAILURE_FILE, 'stopped'
-  if is_newest and lock.is_held(staging.parent):
-    state, until = 'running', time.time()
-  else:
-    until = max(finished.values(), default=since)
-    if failure.exists():
-      state, notes = 'failed', failure.read_text().splitlines()
-  fitted = sum(sizes[name] for name, at in finished.items() if at >= since)
-  return Status(
-    plan=plan,
-    state=state,
-    since=since,
-    shards=len(finished),
-    images=sum(sizes[name] for name in finished),
-    rate=fitted / (until - since) if fitted and until > since else None,
-    num_bad=len(bad),
-    notes=notes[-_MAX_REASONS:],
-  )
-
-
 def watch(directory: pathlib.Path) -> None:
-  """Draws the bar of the build that is running, until it ends."""
-  for status in find_status(directory):
-    if status.state == 'running':
-      progress = Progress([status.plan], status.since)
-      try:
-        while lock.is_held(status.plan.directory.parent):
-          time.sleep(_SECONDS_BETWEEN_LOOKS)
-          progress.update()
-        progress.update(at_once=True)
-      finally:
-        progress.close()
+  """Draws the bar of the builds that are running, until they end."""
+  running = [s for s in find_statuses(directory) if s.state == 'running']
+  if not running:
+    return
+  plans = [status.plan for status in running]
+  progress = Progress(plans, min(status.since for status in running))
+  try:
+    while any(lock.is_held(plan.directory.parent) for plan in plans):
+      time.sleep(_SECONDS_BETWEEN_LOOKS)
+      progress.update()
+    progress.update(at_once=True)
+  finally:
+    progress.close()
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
@@ -210,13 +55,13 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     prog='python -m pipelines.status',
     description='Says how far the build of a LINAC dataset is.',
     epilog='Exit status: 0 if all is finished or running, 1 if a build stopped '
-    'or failed, 2 if there is none.',
+    'or failed, 2 if there is none, 130 after Ctrl-C.',
     allow_abbrev=False,
   )
   parser.add_argument(
     'dataset_dir',
     help='its folder, such as D/cifar10_linac/seed_42, with a version or '
-    'without',
+    'without; D/cifar10_linac is that of all',
   )
   parser.add_argument(
     '--watch',
@@ -234,15 +79,16 @@ def main(argv: list[str]) -> int:
     directory = bucket.readable(args.dataset_dir)
     if args.watch:
       watch(directory)
-    statuses = find_status(directory)
+    statuses = find_statuses(directory)
   except (*storage.errors(), ValueError, BuildError) as error:
     print(f'error: {printable(str(error))}', file=sys.stderr)
     return 2
   except KeyboardInterrupt:
     print('\nStopped watching; the build goes on.', file=sys.stderr)
     return 130
+  in_lines = is_of_all_configs(directory)
   for status in statuses:
-    print(printable(str(status)))
+    print(printable(status.line() if in_lines else str(status)))
   return int(any(s.state in ('stopped', 'failed') for s in statuses))
 
 

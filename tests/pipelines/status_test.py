@@ -144,6 +144,23 @@ def test_the_speed_of_a_finished_build(lab, tmp_path):
   assert build_rate(dataset) is None
 
 
+def test_the_folder_of_all_configs_gives_a_line_for_each(lab, begun, capsys):
+  plan = lab.plan(Settings(max_examples_per_split=5), seed=4)
+  lab.run(plan)
+  assert main([str(lab.data_dir / 'cifar10_linac')]) == 1
+  assert capsys.readouterr().out.splitlines() == [
+    f'{begun.config_name} 1.0.2: stopped, 50 of 120 images',
+    f'{plan.config_name} 1.0.2: finished, 10 of 10 images',
+  ]
+
+
+def test_a_build_that_has_no_plan_yet(lab, capsys):
+  folder = lab.plan().directory.parent
+  with lock.only_build_in(folder):
+    assert main([str(folder)]) == 2
+  assert f'{folder} is about to begin' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('name', ['nowhere', 'sample', 'sample/1.0.0'])
 def test_where_there_is_no_build(sample_dir, capsys, name):
   assert main([str(sample_dir / name)]) == 2
@@ -166,6 +183,22 @@ def test_watching_draws_the_bar_until_the_build_ends(
   assert facts(output)[''] == 'finished'
   first, *_, last = re.findall(r'Fitting: .*?(\d+/\d+)', errors)
   assert (first, last) == ('50/120', '120/120')
+
+
+def test_one_bar_is_for_all_that_is_running(begun, lab, capsys, monkeypatch):
+  other = lab.plan(SETTINGS, seed=4)
+  other.save()
+  with contextlib.ExitStack() as build:
+    for plan in (begun, other):
+      build.enter_context(lock.only_build_in(plan.directory.parent))
+
+    def sleep(seconds):
+      lab.run(begun, other)
+      build.close()
+
+    monkeypatch.setattr('pipelines.status.time.sleep', sleep)
+    assert main([str(lab.data_dir / 'cifar10_linac'), '--watch']) == 0
+  assert '240/240' in capsys.readouterr().err
 
 
 def test_watching_can_be_interrupted(begun, capsys, monkeypatch):
