@@ -85,7 +85,7 @@ def build_parser() -> Parser:
     '--seeds',
     metavar='A:B',
     help='build many datasets in one run: seeds A to B - 1, or 7,42, or both '
-    'as in 0:10,42',
+    'as in 0:10,42; --seeds=-3:0 for negative ones',
   )
   parser.add_argument('--splits', help='such as train,test (default: all)')
   parser.add_argument(

@@ -8,6 +8,7 @@ from linac_tfds import Cifar10Linac, LinacBuilderConfig
 from pipelines import announcement, storage
 from pipelines.errors import BuildError, printable
 from pipelines.local import trial
+from pipelines.plan import DatasetPlan
 from pipelines.prepare import Settings, check_space, make_plan
 from pipelines.publish import published_fingerprint
 from pipelines.runners import Runner
@@ -34,19 +35,20 @@ def show_plan(
   runner.check(settings)
   try:
     plans = [make_plan(make_builder(config), settings) for config in configs]
+    runner.check_plan(plans[0])
+    pending = [plan for plan in plans if _is_pending(plan)]
+    if pending:
+      check_space(pending)
+      found = trial.run(pending[0])
   except storage.errors() as error:
     raise BuildError(f'{error}.') from error
-  runner.check_plan(plans[0])
-  pending = [
-    plan
-    for plan in plans
-    if plan.overwrite or published_fingerprint(plan) != plan.fingerprint
-  ]
-  if not pending:
-    folder = plans[0].directory if len(plans) == 1 else plans[0].data_dir
-    text = f'Nothing is left to build: all is published in {folder}.'
-    print(printable(text))
+  if pending:
+    announcement.announce_plan(pending, settings, runner, configs, found)
     return
-  check_space(pending)
-  found = trial.run(pending[0])
-  announcement.announce_plan(pending, settings, runner, configs, found)
+  folder = plans[0].directory if len(plans) == 1 else plans[0].data_dir
+  text = f'Nothing is left to build: all is published in {folder}.'
+  print(printable(text))
+
+
+def _is_pending(plan: DatasetPlan) -> bool:
+  return plan.overwrite or published_fingerprint(plan) != plan.fingerprint

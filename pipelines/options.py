@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 
+import tensorflow_datasets as tfds
 from google.protobuf import json_format
 
 from linac_tfds import Cifar10Linac, LinacBuilderConfig, config_names
@@ -15,10 +16,16 @@ from pipelines.arguments import beam_parser, build_parser
 from pipelines.console import unknown_option
 from pipelines.errors import BuildError
 from pipelines.local.devices import default_workers
+from pipelines.metadata import INFO_FILE
+from pipelines.plan import DATASET
 from pipelines.prepare import Settings, check_folder
 from pipelines.private_key import ENVIRONMENT
 from pipelines.runners import is_dask
 from transforms.config import LinacConfig
+
+# Options that say which keys to build with, each in another way, and where one
+# of them finds its own.
+_KEYS = ('seed', 'seeds', 'config_name', 'private_key_file')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,12 +67,22 @@ class Command:
         data_dir=self.data_dir,
         source_data_dir=self.source_data_dir,
       )
-    except (OSError, json.JSONDecodeError, json_format.ParseError) as error:
+    except Exception as error:
+      # For files that are damaged, TFDS has errors of all kinds.
+      damage = (OSError, json.JSONDecodeError, json_format.ParseError)
+      if not isinstance(error, damage) and not self._is_there(config):
+        raise
       raise BuildError(
         f'The metadata of cifar10_linac/{config.name} or of its source '
         f'are damaged: {error}\nDelete that `dataset_info.json` and run the '
         'same command again: whatever is sound is kept.'
       ) from error
+
+  def _is_there(self, config: LinacBuilderConfig) -> bool:
+    """Whether a dataset's metadata are read, and may be damaged."""
+    root = storage.path(self.data_dir or tfds.core.constants.DATA_DIR)
+    version = str(Cifar10Linac.VERSION)
+    return (root / DATASET / config.name / version / INFO_FILE).exists()
 
 
 def parse(argv: list[str]) -> Command:
@@ -113,6 +130,9 @@ def _parse_with_file(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
   if not args.config:
     return args, rest
   first = config_file.read_options(args.config, parser, beam_parser)
+  if any(getattr(args, name) is not None for name in _KEYS[:-1]):
+    keys = {f'--{name}' for name in _KEYS}
+    first = [text for text in first if text.partition('=')[0] not in keys]
   return parser.parse_known_args(first + argv)
 
 

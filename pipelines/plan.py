@@ -27,6 +27,8 @@ MANIFESTS = 'manifests'
 FAILURE_FILE = 'failure.txt'
 # Shards are numbered with five digits.
 MAX_SHARDS = 99_999
+# What files take of their examples' bytes; ArrayRecord compresses them.
+_STORED = {'tfrecord': 1, 'array_record': 0.6}
 # What TFDS finds in the names of files, which splits become part of.
 SPLIT_NAME = re.compile(r'[\w\-]{1,100}', re.ASCII)
 
@@ -171,8 +173,13 @@ class DatasetPlan:
     return sum(size for _, size in self.splits)
 
   @property
+  def example_bytes(self) -> int:
+    """What an example takes on disk, about."""
+    return round(self.representation_bytes * _STORED[self.file_format]) + 4096
+
+  @property
   def representation_bytes(self) -> int:
-    """Bytes of one stored representation."""
+    """Bytes of one representation as it is stored, but for compression."""
     height, width, channels = self.source.schema.shape
     itemsize = {'float16': 2, 'float32': 4}[self.storage_dtype]
     units = self.config.representation_channels(channels)

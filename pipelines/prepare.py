@@ -25,8 +25,6 @@ from pipelines.sources import prepare_source
 
 FILE_FORMATS = ('tfrecord', 'array_record')
 ON_BAD_EXAMPLE = ('stop', 'skip')
-# Image, label, ids and statistics of an example, and its share of a manifest.
-_EXAMPLE_OVERHEAD = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,9 +221,11 @@ def _missing_bytes(plan: DatasetPlan) -> int:
   if published_fingerprint(plan) == plan.fingerprint and not plan.overwrite:
     return 0  # What is damaged is linked and mended.
   todo = [s for s in plan.shards() if not manifest_path(plan, s).exists()]
-  return sum(s.size for s in todo) * (
-    plan.representation_bytes + _EXAMPLE_OVERHEAD
-  )
+  if not plan.overwrite:  # Shards of a dataset without metadata are linked.
+    todo = [
+      s for s in todo if not manifest_path(plan, s, plan.directory).exists()
+    ]
+  return sum(s.size for s in todo) * plan.example_bytes
 
 
 def _existing_parent(path: pathlib.Path) -> pathlib.Path:

@@ -8,9 +8,9 @@ from collections import Counter
 from pipelines import json_file, metrics, storage
 from pipelines.errors import BuildError, printable
 from pipelines.manifest import Manifest
+from pipelines.metadata import BAD_EXAMPLES_FILE, METADATA_FILE, Metadata
 from pipelines.plan import MANIFESTS, DatasetPlan
 from pipelines.progress import Progress
-from pipelines.publish import BAD_EXAMPLES_FILE, METADATA_FILE
 
 
 def print_summary(
@@ -29,7 +29,7 @@ def print_summary(
     BuildError: if the dataset's metadata are damaged.
   """
   size = sum(storage.sizes(plan.directory).values())
-  psnr = ', '.join(f'{split} {mean:.2f}' for split, mean in _psnr(plan))
+  psnr = _psnr(plan, _metadata(plan))
   manifests = _manifests(plan)
   bad = sum(len(manifest.bad_examples) for manifest in manifests)
   text = (
@@ -72,10 +72,16 @@ def print_summaries(
 def _measures(plan: DatasetPlan) -> str:
   size = size_text(sum(storage.sizes(plan.directory).values()))
   try:
-    psnr = ', '.join(f'{split} {mean:.2f}' for split, mean in _psnr(plan))
+    metadata = _metadata(plan)
+    text = f'{size}, PSNR {_psnr(plan, metadata)} dB on average'
   except BuildError as error:
     return str(error)
-  return f'{size}, PSNR {psnr} dB on average'
+  if bad := sum(metadata.bad_examples.values()):
+    text += f', {bad:,} left out'
+  makers = len(metadata.devices) * len(metadata.library_versions['jaxlib'])
+  if makers > 1 and plan.config.precision == 'float32':
+    text += ', a mixture of devices or of versions of jaxlib'
+  return text
 
 
 def print_failures(failures: dict[str, str], count: int) -> None:
@@ -163,15 +169,18 @@ def _mixture(plan: DatasetPlan, manifests: list[Manifest]) -> str:
   )
 
 
-def _psnr(plan: DatasetPlan) -> list[tuple[str, float]]:
-  """The mean PSNR of each split, as its dataset's metadata tell it."""
+def _psnr(plan: DatasetPlan, metadata: Metadata) -> str:
+  """The mean PSNR of each split."""
+  means = [(split, metadata.psnr[split]['mean']) for split, _ in plan.splits]
+  return ', '.join(f'{split} {mean:.2f}' for split, mean in means)
+
+
+def _metadata(plan: DatasetPlan) -> Metadata:
+  """What a published dataset records of itself."""
   path = plan.directory / METADATA_FILE
   try:
-    statistics = json_file.convert(
-      json_file.read(path, dict).get('psnr'), dict[str, dict[str, float]]
-    )
-    return [(split, statistics[split]['mean']) for split, _ in plan.splits]
-  except (KeyError, ValueError) as error:
+    return json_file.read(path, Metadata)
+  except ValueError as error:
     raise BuildError(
-      f'{path} is damaged: {error}\nPass --overwrite to make the dataset anew.'
+      f'{path} is damaged: {error}\nRun the same command again: it mends that.'
     ) from error

@@ -75,6 +75,8 @@ def run(
       f'The build failed: {reason}\nFinished shards are kept: run the '
       f'same command again to go on. The log is {log}.'
     )
+  if log.parent != plans[0].staging:
+    log.unlink()  # That of a staging folder goes with it.
   return Counter(json.loads(told[METRICS]))
 
 
@@ -82,8 +84,9 @@ def _log(plans: list[DatasetPlan]) -> pathlib.Path:
   plan = plans[0]
   # Its staging may be gone before the others are finished.
   if len(plans) > 1 or storage.is_remote(plan.staging):
-    name = f'linac-{plan.fingerprint[:16]}-{LOG_FILE}'
-    return pathlib.Path(tempfile.gettempdir()) / name
+    file, name = tempfile.mkstemp(prefix='linac-', suffix=f'-{LOG_FILE}')
+    os.close(file)
+    return pathlib.Path(name)
   return plan.staging / LOG_FILE
 
 

@@ -49,6 +49,7 @@ def run(plan: DatasetPlan) -> Trial:
       data_dir=folder,
       splits=((split, min(size, _NUM_IMAGES)),),
       examples_per_shard=None,
+      min_psnr=None,  # Bad examples would not be written.
     )
     small.save()
     child = subprocess.run(

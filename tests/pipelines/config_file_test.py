@@ -45,6 +45,23 @@ def test_the_command_line_wins(parse):
   assert command.configs[0].name == 'seed_2+width_64'
 
 
+@pytest.mark.parametrize(
+  ('text', 'option', 'names'),
+  [
+    ("seeds = '0:3'", '--seed=2', ['seed_2']),
+    ('seed = 1', '--seeds=4,5', ['seed_4', 'seed_5']),
+    ('seed = 1', '--config_name=mine', ['mine']),
+    ("config_name = 'x'\nprivate_key_file = 'y'", '--seed=2', ['seed_2']),
+  ],
+)
+def test_a_key_on_the_command_line_wins_over_other_ways_to_tell_it(
+  parse, text, option, names
+):
+  command = parse(f'{text}\nwidth = 256', option)
+  assert [config.name for config in command.configs] == names
+  assert command.settings.private_key_file is None
+
+
 def test_options_of_a_runner(parse):
   command = parse("""
     runner = 'DataflowRunner'

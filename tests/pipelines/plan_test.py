@@ -46,6 +46,8 @@ def test_cifar10_has_the_documented_layout():
   counts = {shard.split: shard.count for shard in plan.shards()}
   assert counts == {'train': 391, 'test': 79}
   assert plan.representation_bytes == 512 * 1024
+  compressed = dataclasses.replace(plan, file_format='array_record')
+  assert 0.5 < compressed.example_bytes / plan.example_bytes < 0.7
   assert plan.shards()[0].file_name('tfrecord') == (
     'cifar10_linac-train.tfrecord-00000-of-00391'
   )
@@ -64,7 +66,7 @@ def replace_source(**fields):
     {'source': replace_source(version='2.0.0')},
     {'splits': (('train', 99), ('test', 20))},
     {'splits': (('train', 100),)},
-    {'version': '1.0.1'},
+    {'version': '1.0.2'},
     {'storage_dtype': 'float32'},
     {'file_format': 'array_record'},
     {'examples_per_shard': 7},

@@ -96,9 +96,13 @@ def test_an_unprepared_source_without_a_network_is_refused(
     make_plan(builder, Settings())
 
 
-def test_a_finished_build_needs_no_space(lab, monkeypatch):
+@pytest.mark.parametrize('is_visible', [True, False])
+def test_a_finished_build_needs_no_space(lab, monkeypatch, is_visible):
   settings = Settings(max_examples_per_split=2)
-  lab.run(lab.plan(settings))
+  plan = lab.plan(settings)
+  lab.run(plan)
+  if not is_visible:  # Its shards will be linked.
+    (plan.directory / 'dataset_info.json').unlink()
   usage = types.SimpleNamespace(free=0)
   monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage)
   check_space([lab.plan(settings)])

@@ -104,9 +104,16 @@ def test_the_key_is_used_and_found_nowhere(sample_dir, key_file, by_file):
   options = {'private_key_file': key_file} if by_file else {}
   environment = {} if by_file else {ENVIRONMENT: hex(KEY)}
   before = set(sample_dir.rglob('*'))
-  status, said = run_watched(command(sample_dir, **options), environment)
+  arguments = [*command(sample_dir, **options), '--verbose']
+  if by_file:
+    status, said = run_watched([*arguments, '--plan'], environment)
+    assert status == 0, said.decode()
+    assert b'pipelines.local.trial' in said
+    assert not reveals(said)
+  status, said = run_watched(arguments, environment)
   assert status == 0, said.decode()
   assert b'pipelines.local.worker' in said
+  assert b' INFO ' in said
   assert not reveals(said)
   assert not reveals(folder_contents(sample_dir))
   for path in set(sample_dir.rglob('*')) - before:
