@@ -46,7 +46,8 @@ setuptools.setup(
     'dask': ['apache-beam[dask]'],
     'gcp': ['apache-beam[gcp]', 'gcsfs', 'universal_pathlib'],
     'gpu': ['jax[cuda12]'],
-    'viz': ['ipykernel', 'jinja2', 'matplotlib', 'nbclient'],
+    'torch': ['torch'],
+    'viz': ['ipykernel', 'jinja2', 'matplotlib', 'nbclient', 'pandas'],
     'tests': [
       *CLASSIFIERS,
       'apache-beam[dask,gcp]',
@@ -62,6 +63,7 @@ setuptools.setup(
       'matplotlib',
       'nbclient',
       'nbformat',
+      'pandas',
       'pytest',
       'ruff',
       'universal_pathlib',

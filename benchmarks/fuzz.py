@@ -24,7 +24,7 @@ from google.protobuf import json_format
 
 from linac_tfds import config_names
 from linac_tfds.schema import ImageSchema, example_features
-from pipelines import publish
+from pipelines import metadata, publish
 from pipelines.errors import BuildError
 from pipelines.manifest import (
   BadExample,
@@ -138,12 +138,12 @@ class Files:
     self.shard = self.plan.shards()[1]
     write_manifest(self.plan, self.shard, _manifest_of(self.plan, self.shard))
     self.plan.directory.mkdir()
-    (self.plan.directory / publish.INFO_FILE).touch()
+    (self.plan.directory / metadata.INFO_FILE).touch()
     folder = self.plan.directory
     self.paths = {
       'manifest': manifest_path(self.plan, self.shard),
       'plan': self.plan.staging / PLAN_FILE,
-      'metadata': folder / publish.METADATA_FILE,
+      'metadata': folder / metadata.METADATA_FILE,
       'features': folder / FEATURES_FILE,
     }
     manifests = [_manifest_of(self.plan, s) for s in self.plan.shards()]
@@ -151,8 +151,9 @@ class Files:
       split: [m for m in manifests if m.split == split]
       for split, _ in self.plan.splits
     }
-    metadata = publish.dataset_metadata(self.plan, by_split)
-    self.paths['metadata'].write_text(json.dumps(metadata))
+    self.paths['metadata'].write_text(
+      json.dumps(metadata.dataset_metadata(self.plan, by_split))
+    )
     features = example_features(self.plan.source.schema, self.plan.config)
     text = json_format.MessageToJson(features.to_proto())
     self.paths['features'].write_text(text)

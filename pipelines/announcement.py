@@ -10,10 +10,10 @@ from pipelines import private_key, seeds
 from pipelines.errors import printable
 from pipelines.local import devices
 from pipelines.local.trial import Trial
+from pipelines.metadata import INFO_FILE
 from pipelines.plan import DatasetPlan
 from pipelines.prepare import Settings
 from pipelines.progress import finished_shards, shard_sizes
-from pipelines.publish import INFO_FILE
 from pipelines.runners import Runner
 from pipelines.summary import size_text
 
@@ -51,7 +51,7 @@ def announce(
     configs: of all datasets that it was told to build.
   """
   plan, num_images = plans[0], _num_images(plans)
-  size = size_text(num_images * plan.representation_bytes)
+  size = size_text(num_images * plan.example_bytes)
   lines = [
     f'Building {_names(plans)}',
     *_what(plans),

@@ -210,6 +210,7 @@ def _is_done(plan: DatasetPlan) -> bool:
   if plan.overwrite or not publish.is_published(plan):
     return False
   publish.remove_staging(plan)
+  storage.remove_parts(plan.directory)
   return True
 
 
@@ -221,9 +222,9 @@ def _stage(plan: DatasetPlan) -> None:
   if not plan.overwrite:
     publish.restage(plan)
   # What a killed build left behind.
-  failure = plan.staging / FAILURE_FILE
-  for leftover in (failure, *plan.staging.rglob('*.tmp*')):
-    storage.remove(leftover)
+  storage.remove(plan.staging / FAILURE_FILE)
+  for folder in (plan.staging, plan.directory):
+    storage.remove_parts(folder)
 
 
 def main(argv: list[str]) -> int:

@@ -28,15 +28,26 @@ def read(path: pathlib.Path, kind):
     OSError: if the file cannot be read.
     ValueError: naming the file and what is wrong with its contents.
   """
-  with path.open('rb') as f:
-    data = f.read(MAX_BYTES + 1)
-  if len(data) > MAX_BYTES:
-    raise ValueError(f'{path} has more than {MAX_BYTES:,} bytes.')
+  data = read_bytes(path)
   try:
     value = json.loads(data.decode(), object_pairs_hook=_without_duplicates)
     return convert(value, kind)
   except (ValueError, RecursionError) as error:  # The latter from `[[[[...`.
     raise ValueError(f'{path} is not valid: {error}') from error
+
+
+def read_bytes(path: pathlib.Path) -> bytes:
+  """The contents of a file that holds at most `MAX_BYTES`.
+
+  Raises:
+    OSError: if it cannot be read.
+    ValueError: naming it, if it holds more.
+  """
+  with path.open('rb') as f:
+    data = f.read(MAX_BYTES + 1)
+  if len(data) > MAX_BYTES:
+    raise ValueError(f'{path} has more than {MAX_BYTES:,} bytes.')
+  return data
 
 
 def convert(value, kind):

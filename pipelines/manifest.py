@@ -93,10 +93,18 @@ def made_by(device: str, versions: dict[str, str]) -> str:
   return f'{device} under jaxlib {versions.get("jaxlib")}'
 
 
-def manifest_path(plan: DatasetPlan, shard: ShardSpec) -> pathlib.Path:
-  """Where the manifest of a shard is staged."""
+def manifest_path(
+  plan: DatasetPlan, shard: ShardSpec, folder: pathlib.Path | None = None
+) -> pathlib.Path:
+  """Where the manifest of a shard is, in the folder of shards.
+
+  Args:
+    plan: of the dataset.
+    shard: of it.
+    folder: staging by default.
+  """
   name = shard.file_name(plan.file_format)
-  return plan.staging / MANIFESTS / f'{name}.json'
+  return (folder or plan.staging) / MANIFESTS / f'{name}.json'
 
 
 def write_manifest(
@@ -116,19 +124,29 @@ def write_manifest(
   storage.write_text(manifest_path(plan, shard), text)
 
 
-def read_manifest(plan: DatasetPlan, shard: ShardSpec) -> Manifest | None:
-  """The manifest of a staged shard, or None if there is no valid one."""
+def read_manifest(
+  plan: DatasetPlan, shard: ShardSpec, folder: pathlib.Path | None = None
+) -> Manifest | None:
+  """The manifest of a shard, or None if there is no valid one.
+
+  Args:
+    plan: of the dataset.
+    shard: of it.
+    folder: of the shards; staging by default.
+  """
   try:
-    manifest = json_file.read(manifest_path(plan, shard), Manifest)
+    manifest = json_file.read(manifest_path(plan, shard, folder), Manifest)
   except (OSError, ValueError):
     return None
   return manifest if describes(manifest, plan, shard) else None
 
 
-def read_manifests(plan: DatasetPlan) -> dict[ShardSpec, Manifest | None]:
+def read_manifests(
+  plan: DatasetPlan, folder: pathlib.Path | None = None
+) -> dict[ShardSpec, Manifest | None]:
   """The manifests of all shards, as `read_manifest` gives them."""
   shards = plan.shards()
-  read = functools.partial(read_manifest, plan)
+  read = functools.partial(read_manifest, plan, folder=folder)
   found = storage.map_files(read, shards, storage.is_remote(plan.staging))
   return dict(zip(shards, found, strict=True))
 

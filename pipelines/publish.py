@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 import pathlib
 import re
-import statistics
-import tempfile
 
-import tensorflow_datasets as tfds
-from etils import epath
-
-from linac_tfds import Cifar10Linac, LinacBuilderConfig, schema
-from pipelines import json_file, storage
+from pipelines import json_file, metadata, storage
 from pipelines.errors import BuildError
 from pipelines.manifest import Manifest, read_manifests
+from pipelines.metadata import (
+  BAD_EXAMPLES_FILE,
+  INFO_FILE,
+  METADATA_FILE,
+  METADATA_FILES,
+)
 from pipelines.plan import (
   DATASET,
   MANIFESTS,
@@ -25,20 +23,6 @@ from pipelines.plan import (
   ShardSpec,
   load_plan,
 )
-
-# A dataset is visible to TFDS when this file is there.
-INFO_FILE = 'dataset_info.json'
-METADATA_FILE = 'metadata.json'
-_METADATA_FILES = (
-  'features.json',
-  'label.labels.txt',
-  METADATA_FILE,
-  INFO_FILE,
-)
-# What was left out, an object a line.
-BAD_EXAMPLES_FILE = 'bad_examples.jsonl'
-# For search engines and other readers than TFDS, which does without it.
-CROISSANT_FILE = 'croissant.json'
 
 
 def publish(staging: str, sha256: dict[ShardSpec, str]) -> None:
@@ -92,7 +76,7 @@ def _was_published(plan: DatasetPlan, sha256: dict[ShardSpec, str]) -> bool:
   """Whether an earlier attempt only failed to remove staging."""
   if not is_published(plan):
     return False
-  found = _published_manifests(plan)
+  found = read_manifests(plan, plan.directory)
   return all(found[s] and found[s].sha256 == sha256.get(s) for s in found)
 
 
@@ -111,79 +95,70 @@ def remove_staging(plan: DatasetPlan) -> None:
 def published_fingerprint(plan: DatasetPlan) -> str | None:
   """The fingerprint of the dataset under the plan's name, if there is one.
 
-  It is `'unknown'` where the dataset's metadata do not tell it.
+  It is `'unknown'` where neither the dataset's metadata tell it nor its shards.
   """
   if not (plan.directory / INFO_FILE).exists():
     return None
   try:
-    metadata = json_file.read(plan.directory / METADATA_FILE, dict)
-    found = json_file.convert(metadata.get('fingerprint'), str)
+    recorded = json_file.read(plan.directory / METADATA_FILE, dict)
+    found = json_file.convert(recorded.get('fingerprint'), str)
   except (OSError, ValueError):
-    return 'unknown'
+    found = 'unknown'
+  # Shards tell, too, and are not all damaged at once.
+  if found != plan.fingerprint and any(
+    read_manifests(plan, plan.directory).values()
+  ):
+    return plan.fingerprint
   return found if re.fullmatch('[0-9a-f]{64}', found) else 'unknown'
 
 
 def is_published(plan: DatasetPlan) -> bool:
   """Whether the plan's dataset is there, no file missing or damaged."""
-  there = {path.name for path in storage.entries(plan.directory)}
+  if published_fingerprint(plan) != plan.fingerprint:
+    return False
+  manifests = read_manifests(plan, plan.directory)
   return (
-    published_fingerprint(plan) == plan.fingerprint
-    and there.issuperset(_METADATA_FILES)
-    and _labels(plan) == list(plan.source.schema.class_names)
-    and _has_croissant(plan)
-    and _is_whole(plan)
+    all(manifests.values())
+    and _is_described(plan, manifests)
+    and _is_whole(plan, manifests)
   )
 
 
-def _has_croissant(plan: DatasetPlan) -> bool:
-  from linac_tfds.croissant import croissant  # Takes a second to import.
-
-  if not (plan.directory / CROISSANT_FILE).exists():
-    return True  # TFDS does without; datasets of earlier releases have none.
+def _is_described(
+  plan: DatasetPlan, manifests: dict[ShardSpec, Manifest]
+) -> bool:
+  """Whether the files beside the shards say of them what a build would."""
   try:
-    found = json_file.read(plan.directory / CROISSANT_FILE, dict)
-    info = tfds.builder_from_directory(str(plan.directory)).info
-    return found == json.loads(croissant(info))
-  except Exception:  # TFDS and Protocol buffers have their own for damage.
+    expected = metadata.texts(plan, manifests)
+  except ValueError:  # No build publishes a split without an example.
     return False
 
-
-def _labels(plan: DatasetPlan) -> list[str]:
-  path = plan.directory / 'label.labels.txt'
-  try:
-    return tfds.features.ClassLabel(names_file=str(path)).names
-  except (OSError, ValueError):  # Names that occur twice, or no text.
-    return []
-
-
-def _published_manifests(
-  plan: DatasetPlan,
-) -> dict[ShardSpec, Manifest | None]:
-  def read(shard: ShardSpec) -> Manifest | None:
-    name = f'{shard.file_name(plan.file_format)}.json'
+  def check(name: str) -> bool:
+    path = plan.directory / name
     try:
-      return json_file.read(plan.directory / MANIFESTS / name, Manifest)
+      return path.read_text() == expected.get(name)
+    except FileNotFoundError:
+      return name not in expected
     except (OSError, ValueError):
-      return None
+      return False
 
-  shards = plan.shards()
-  found = storage.map_files(read, shards, storage.is_remote(plan.directory))
-  return dict(zip(shards, found, strict=True))
+  names = (*METADATA_FILES, BAD_EXAMPLES_FILE)
+  remote = storage.is_remote(plan.directory)
+  return all(storage.map_files(check, names, remote))
 
 
-def _is_whole(plan: DatasetPlan) -> bool:
+def _is_whole(plan: DatasetPlan, manifests: dict[ShardSpec, Manifest]) -> bool:
   """Whether all shards are what their manifests say."""
 
-  def check(item: tuple[ShardSpec, Manifest | None]) -> bool:
-    shard, manifest = item
+  def check(shard: ShardSpec) -> bool:
     path = plan.directory / shard.file_name(plan.file_format)
     try:
-      return bool(manifest) and storage.file_sha256(path) == manifest.sha256
+      return storage.file_sha256(path) == manifests[shard].sha256
     except OSError:
       return False
 
-  found = _published_manifests(plan).items()
-  return all(storage.map_files(check, found, storage.is_remote(plan.directory)))
+  remote = storage.is_remote(plan.directory)
+  return all(storage.map_files(check, manifests, remote))
 
 
 def restage(plan: DatasetPlan) -> None:
@@ -266,8 +241,9 @@ def _suspect(plan: DatasetPlan) -> set[str]:
 
 
 def _is_ours(path: pathlib.Path) -> bool:
-  names = (MANIFESTS, BAD_EXAMPLES_FILE, CROISSANT_FILE, *_METADATA_FILES)
-  return path.name in names or path.name.startswith(f'{DATASET}-')
+  names = (MANIFESTS, BAD_EXAMPLES_FILE, *METADATA_FILES)
+  name = storage.final_name(path)
+  return name in names or name.startswith(f'{DATASET}-')
 
 
 def _clear(plan: DatasetPlan) -> None:
@@ -285,119 +261,18 @@ def _clear(plan: DatasetPlan) -> None:
 def _publish_info(
   plan: DatasetPlan, manifests: dict[ShardSpec, Manifest]
 ) -> None:
-  """Writes TFDS's files, `dataset_info.json` last."""
-  from linac_tfds.croissant import croissant  # Takes a second to import.
-
-  builder = Cifar10Linac(
-    config=_builder_config(plan),
-    data_dir=plan.data_dir,
-    source_data_dir=plan.source.data_dir,
-  )
-  info = builder.make_info(
-    schema.example_features(plan.source.schema, plan.config, plan.storage_dtype)
-  )
-  info.set_file_format(plan.file_format, override=True)
-  by_split = {
-    split: [m for shard, m in manifests.items() if shard.split == split]
-    for split, _ in plan.splits
-  }
-  info.set_splits(
-    tfds.core.SplitDict(
-      [split_info(plan, split, parts) for split, parts in by_split.items()]
-    )
-  )
-  info.metadata.update(dataset_metadata(plan, by_split))
-  with tempfile.TemporaryDirectory() as folder:
-    written = epath.Path(folder)
-    info.write_to_directory(written)
-    # Which config is meant where none is named.
-    tfds.core.dataset_builder._save_default_config_name(
-      written, default_config_name=builder.get_default_builder_config().name
-    )
-    for path in written.glob('.config/*'):
-      target = plan.directory.parents[1] / '.config' / path.name
-      target.parent.mkdir(exist_ok=True)
-      # All datasets share it, and a bucket takes one write of it a second.
-      if not target.exists() or target.read_text() != path.read_text():
-        storage.write_text(target, path.read_text())
-    texts = {path.name: path.read_text() for path in written.glob('*.*')}
-  texts[CROISSANT_FILE] = croissant(info)
-  if lines := bad_example_lines(by_split):
-    texts[BAD_EXAMPLES_FILE] = lines
-  else:
+  """Writes the files that describe the dataset, `dataset_info.json` last."""
+  for name, text in metadata.default_config_texts().items():
+    target = plan.directory.parents[1] / name
+    target.parent.mkdir(exist_ok=True)
+    # All datasets share it, and a bucket takes one write of it a second.
+    if not target.exists() or target.read_text() != text:
+      storage.write_text(target, text)
+  texts = metadata.texts(plan, manifests)
+  if BAD_EXAMPLES_FILE not in texts:
     storage.remove(plan.directory / BAD_EXAMPLES_FILE)
   staged = plan.staging / 'info'
   staged.mkdir(exist_ok=True)
   for name in sorted(texts, key=INFO_FILE.__eq__):
     storage.write_text(staged / name, texts[name])
     storage.link(staged / name, plan.directory / name)
-
-
-def bad_example_lines(by_split: dict[str, list[Manifest]]) -> str:
-  """What `BAD_EXAMPLES_FILE` holds; the file is there if there are any."""
-  return ''.join(
-    json.dumps({'split': split, **dataclasses.asdict(example)}) + '\n'
-    for split, manifests in by_split.items()
-    for manifest in manifests
-    for example in manifest.bad_examples
-  )
-
-
-def _builder_config(plan: DatasetPlan) -> str | LinacBuilderConfig:
-  if not plan.private_key:
-    return plan.config_name
-  fields = {k: v for k, v in vars(plan.config).items() if k != 'seed'}
-  return LinacBuilderConfig(
-    source=plan.source.name, private_name=plan.private_key.name, **fields
-  )
-
-
-def split_info(
-  plan: DatasetPlan, split: str, manifests: list[Manifest]
-) -> tfds.core.SplitInfo:
-  """What TFDS records of a split, from the manifests of its shards."""
-  return tfds.core.SplitInfo(
-    name=split,
-    shard_lengths=[m.num_examples for m in manifests],
-    num_bytes=sum(m.example_bytes for m in manifests),
-    filename_template=tfds.core.naming.ShardedFileTemplate(
-      data_dir=str(plan.directory),
-      dataset_name=DATASET,
-      split=split,
-      filetype_suffix=plan.file_format,
-    ),
-  )
-
-
-def dataset_metadata(
-  plan: DatasetPlan, by_split: dict[str, list[Manifest]]
-) -> dict:
-  """The dataset's provenance, for `info.metadata`."""
-  manifests = [m for parts in by_split.values() for m in parts]
-  versions = {(k, v) for m in manifests for k, v in m.versions.items()}
-  return {
-    'fingerprint': plan.fingerprint,
-    **plan.identity,
-    'library_versions': {
-      name: sorted(v for k, v in versions if k == name)
-      for name in sorted({name for name, _ in versions})
-    },
-    'bad_examples': {
-      split: sum(len(m.bad_examples) for m in parts)
-      for split, parts in by_split.items()
-    },
-    'devices': sorted({m.device for m in manifests}),
-    'psnr': {
-      split: _statistics([value for m in parts for value in m.psnr])
-      for split, parts in by_split.items()
-    },
-  }
-
-
-def _statistics(values: list[float]) -> dict[str, float]:
-  return {
-    'mean': statistics.fmean(values),
-    'min': min(values),
-    'median': statistics.median(values),
-    'max': max(values),
-  }

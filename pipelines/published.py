@@ -15,6 +15,13 @@ from linac_tfds import config_names
 from linac_tfds.schema import STORAGE_DTYPES, ImageSchema, example_features
 from pipelines import json_file, storage
 from pipelines.manifest import Manifest, describes
+from pipelines.metadata import (
+  FEATURES_FILE,
+  INFO_FILE,
+  LABELS_FILE,
+  METADATA_FILE,
+  Metadata,
+)
 from pipelines.plan import (
   MANIFESTS,
   SPLIT_NAME,
@@ -25,32 +32,10 @@ from pipelines.plan import (
 from pipelines.prepare import FILE_FORMATS
 from pipelines.private_key import ENVIRONMENT, PrivateKey
 from pipelines.progress import shard_sizes
-from pipelines.publish import INFO_FILE, METADATA_FILE
 from transforms.config import LinacConfig
 
-FEATURES_FILE = 'features.json'
-LABELS_FILE = 'label.labels.txt'
 # The largest shard of a build that was not told how large.
 _LARGEST_DEFAULT = 128
-
-
-@dataclasses.dataclass(frozen=True)
-class Metadata:
-  """The fields of `metadata.json`, as `publish.dataset_metadata` makes them."""
-
-  fingerprint: str
-  config: dict
-  private_key: dict[str, str] | None
-  source: dict[str, str]
-  shard_stops: list[tuple[str, list[int]]]
-  storage_dtype: str
-  file_format: str
-  min_psnr: float | None
-  version: str
-  library_versions: dict[str, list[str]]
-  bad_examples: dict[str, int]
-  devices: list[str]
-  psnr: dict[str, dict[str, float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +62,7 @@ def check_published(directory: pathlib.Path) -> None:
     if not (path.is_dir() if name == MANIFESTS else path.is_file()):
       raise ValueError(
         f'{directory} is no published LINAC dataset: it has no {name}. Pass '
-        "a version's folder, such as DATA_DIR/cifar10_linac/seed_42/1.0.1."
+        "a version's folder, such as DATA_DIR/cifar10_linac/seed_42/1.0.2."
       )
 
 
@@ -176,7 +161,7 @@ def with_private_key(
 
 def _load_schema(directory: pathlib.Path) -> ImageSchema:
   """The images' shape and the labels' names."""
-  features = _load_types((directory / FEATURES_FILE).read_text())
+  features = _load_types(json_file.read_bytes(directory / FEATURES_FILE))
   try:
     image = features['featuresDict']['features']['image']['image']
     # Protocol buffers write whole numbers as text.
@@ -257,12 +242,12 @@ def _recorded_plan(
 
 def feature_types(dataset: Published) -> tuple[dict, dict]:
   """The features file less its prose: as it is, and as it should be."""
-  found = (dataset.directory / FEATURES_FILE).read_text()
+  found = json_file.read_bytes(dataset.directory / FEATURES_FILE)
   expected = json_format.MessageToJson(dataset.features.to_proto())
   return _load_types(found), _load_types(expected)
 
 
-def _load_types(text: str) -> dict:
+def _load_types(text: str | bytes) -> dict:
   def drop_prose(fields: dict) -> dict:
     return {k: v for k, v in fields.items() if k != 'description'}
 

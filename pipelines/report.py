@@ -1,6 +1,6 @@
 r"""Writes a page about a published LINAC dataset: what is in it, in pictures.
 
-  python -m pipelines.report ~/tensorflow_datasets/cifar10_linac/seed_42/1.0.1
+  python -m pipelines.report ~/tensorflow_datasets/cifar10_linac/seed_42/1.0.2
 
 writes `report.html`, which needs nothing else, and its pictures into `report/`.
 It reads up to 100 shards and fits about two dozen images again. Its pictures
@@ -98,10 +98,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
   parser = Parser(
     prog='python -m pipelines.report',
     description='Writes a page about a published LINAC dataset.',
+    epilog='Exit status: 0 if the page is there, 2 if not, 130 after Ctrl-C.',
     allow_abbrev=False,
   )
   parser.add_argument(
-    'dataset_dir', help='its folder, such as D/cifar10_linac/seed_42/1.0.1'
+    'dataset_dir', help='its folder, such as D/cifar10_linac/seed_42/1.0.2'
   )
   parser.add_argument(
     '--output',

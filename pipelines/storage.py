@@ -33,6 +33,8 @@ _TIMEOUTS = {'sock_connect': 30, 'sock_read': 120}
 # What an object is uploaded with: its hash, and when. Both stay with its
 # contents: copies have them, and what replaces them has none.
 _SHA256, _WRITTEN = 'sha256', 'written_ns'
+# In the name of a file that is not whole yet.
+_PART = '.tmp'
 
 
 def path(text: str | os.PathLike) -> pathlib.Path:
@@ -116,7 +118,22 @@ def writing(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 def _part_of(path: pathlib.Path) -> pathlib.Path:
   # Other processes may write the same, on other machines with equal pids.
-  return path.with_name(f'{path.name}.tmp{secrets.token_hex(4)}')
+  return path.with_name(f'{path.name}{_PART}{secrets.token_hex(4)}')
+
+
+def final_name(path: pathlib.Path) -> str:
+  """The name that a file has once it is whole."""
+  return path.name.partition(_PART)[0]
+
+
+def remove_parts(folder: pathlib.Path) -> None:
+  """Removes what a killed process left half written, also below the folder.
+
+  No other process may be writing there.
+  """
+  if not is_remote(folder):  # A bucket has no halves.
+    for part in folder.rglob(f'*{_PART}*'):
+      remove(part)
 
 
 @contextlib.contextmanager

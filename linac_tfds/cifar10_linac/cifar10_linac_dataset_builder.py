@@ -64,10 +64,11 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
   `tfds.builder('cifar10_linac', seed=42)`. The default is the published key.
   """
 
-  VERSION = tfds.core.Version('1.0.1')
+  VERSION = tfds.core.Version('1.0.2')
   RELEASE_NOTES = {  # noqa: RUF012
     '1.0.0': 'Initial release.',
     '1.0.1': 'Metadata tell of bad examples, min_psnr and private keys.',
+    '1.0.2': 'croissant.json describes the dataset to other readers.',
   }
   BUILDER_CONFIGS = [LinacBuilderConfig()]  # noqa: RUF012
 

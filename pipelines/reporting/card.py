@@ -78,6 +78,8 @@ def _transform(dataset: Published) -> str:
 
 def _speed(dataset: Published) -> str:
   rate = build_rate(dataset)
+  if len(dataset.plan.shards()) == 1:
+    return 'not known: there is one shard'
   if rate is None:
     return "not known: these files' times are not those of the build"
   return (

@@ -80,14 +80,14 @@ def classes(dataset: Published, contents: Contents) -> Section:
     (split, label): np.flatnonzero(
       (sampled.split == split) & (sampled.label == label)
     )
-    for label in np.unique(sampled.label)
+    for label in sorted(
+      np.unique(sampled.label),
+      key=lambda label: np.median(sampled.psnr[sampled.label == label]),
+    )
     for split in contents.measures
   }
   groups = {group: rows for group, rows in groups.items() if len(rows)}
-  labels = sorted(
-    {label for _, label in groups},
-    key=lambda label: np.median(sampled.psnr[sampled.label == label]),
-  )
+  labels = list(dict.fromkeys(label for _, label in groups))
   limit = ''
   if len(labels) > _MAX_CLASSES:
     labels = labels[:_MAX_CLASSES]

@@ -12,18 +12,9 @@ from tqdm import tqdm
 
 from pipelines import json_file, storage
 from pipelines.manifest import BadExample, Manifest, array_sha256
+from pipelines.metadata import BAD_EXAMPLES_FILE, METADATA_FILES
 from pipelines.plan import MANIFESTS, ShardSpec
-from pipelines.publish import (
-  BAD_EXAMPLES_FILE,
-  CROISSANT_FILE,
-  INFO_FILE,
-  METADATA_FILE,
-)
-from pipelines.published import (
-  FEATURES_FILE,
-  LABELS_FILE,
-  Published,
-)
+from pipelines.published import Published
 from pipelines.sources import read_source
 from pipelines.stored import MAX_DISTANCE, read_examples
 from pipelines.verification.checks import Check, differences
@@ -107,15 +98,7 @@ class Contents:
   def _check_names(self) -> None:
     """Files that should not be there."""
     names = {self._file_name(shard) for shard in self._plan.shards()}
-    others = {
-      INFO_FILE,
-      METADATA_FILE,
-      MANIFESTS,
-      FEATURES_FILE,
-      LABELS_FILE,
-      BAD_EXAMPLES_FILE,
-      CROISSANT_FILE,
-    }
+    others = {MANIFESTS, BAD_EXAMPLES_FILE, *METADATA_FILES}
     for folder, expected in (
       (self._dataset.directory, names | others),
       (self._dataset.directory / MANIFESTS, {f'{n}.json' for n in names}),

@@ -9,22 +9,22 @@ import tensorflow_datasets as tfds
 
 from pipelines import json_file
 from pipelines.manifest import Manifest
-from pipelines.plan import DATASET
-from pipelines.publish import (
+from pipelines.metadata import (
   BAD_EXAMPLES_FILE,
   CROISSANT_FILE,
+  FEATURES_FILE,
   INFO_FILE,
   METADATA_FILE,
   bad_example_lines,
+  croissants,
   dataset_metadata,
   split_info,
 )
-from pipelines.published import (
-  FEATURES_FILE,
-  Published,
-  feature_types,
-)
+from pipelines.plan import DATASET
+from pipelines.published import Published, feature_types
 from pipelines.verification.checks import Check, differences
+
+_FIRST_WITH_CROISSANT = '1.0.2'
 
 
 def check_metadata(
@@ -125,7 +125,12 @@ def _bad_examples_problems(
   dataset: Published, manifests: dict[str, list[Manifest]]
 ) -> list[str]:
   path = dataset.directory / BAD_EXAMPLES_FILE
-  found = path.read_text(errors='replace') if path.is_file() else ''
+  found = ''
+  if path.is_file():
+    try:
+      found = json_file.read_bytes(path).decode(errors='replace')
+    except ValueError as error:  # It is too large.
+      return [str(error)]
   expected = bad_example_lines(manifests) if manifests else found
   return differences(found, expected, 'text')
 
@@ -133,17 +138,11 @@ def _bad_examples_problems(
 def _croissant_problems(
   dataset: Published, manifests: dict[str, list[Manifest]]
 ) -> list[str]:
-  """Compares it with what `dataset_info.json` gives, if a build wrote it."""
+  """Compares it with what `dataset_info.json` gives."""
   del manifests
-  from linac_tfds.croissant import croissant  # Takes a second to import.
-
-  path = dataset.directory / CROISSANT_FILE
-  if not path.exists():
+  if tfds.core.Version(dataset.plan.version) < _FIRST_WITH_CROISSANT:
     return []
   try:
-    found = json_file.read(path, dict)
-    info = tfds.builder_from_directory(str(dataset.directory)).info
-    expected = json.loads(croissant(info))
+    return differences(*croissants(dataset.directory))
   except Exception as error:  # TFDS, mlcroissant and JSON have their own.
     return [f'it cannot be compared: {type(error).__name__}: {error}']
-  return differences(found, expected)

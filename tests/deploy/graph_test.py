@@ -21,7 +21,7 @@ OPTIONS = [
 ]
 L4 = 'type:nvidia-l4;count:1;install-nvidia-driver'
 STAGINGS = [
-  f'gs://bucket/data/cifar10_linac/seed_{seed}/staging.1.0.1.0123456789abcdef'
+  f'gs://bucket/data/cifar10_linac/seed_{seed}/staging.1.0.2.0123456789abcdef'
   for seed in range(100)
 ]
 GROUP = common_urns.primitives.GROUP_BY_KEY.urn

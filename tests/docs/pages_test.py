@@ -1,14 +1,19 @@
 """What the pages tell to type is typed here, on six drawn images.
 
-Blocks of `bash` and `python` are run as they stand; a block of `console` in the
-page on errors is a command and what it answers. Other blocks of `console` need
-what is not here: a network, a GPU, an account, an hour.
+Blocks of `bash` and `python` are run as they stand but for `STAND_INS`; one of
+`console` in the page on errors is a command and what it answers. Others of
+`console` need what is not here: a network, a GPU, an account, an hour. Of
+commands in blocks of `text`, only the options are parsed.
 """
 
+import contextlib
 import importlib
 import os
+import pathlib
 import re
 import shlex
+import shutil
+import signal
 import subprocess
 import sys
 
@@ -16,9 +21,11 @@ import pytest
 import tensorflow_datasets as tfds
 
 from linac_tfds.sample.sample_dataset_builder import Builder as Sample
+from pipelines import options
 from tests.conftest import REPOSITORY
 from tests.gcs.emulator import BUCKET
 from tests.gcs.gateway import gateway
+from tests.pipelines.services import free_port
 
 PAGES = [
   'README.md',
@@ -27,9 +34,18 @@ PAGES = [
   'docs/storage.md',
   'docs/cloud.md',
   'docs/reading.md',
+  'docs/runners.md',
+  'docs/classifier.md',
 ]
+# What a folder, a bucket, a port and a training run are in a test.
+STAND_INS = {
+  r'(?<![\w~])/data\b': '~/shared',
+  'my-bucket': BUCKET,
+  r'\b8099\b': str(free_port()),
+  r'\b50000\b': str(free_port()),
+  r'(?<=classifiers.train)\b': ' --epochs=1 --batch_size=4',
+}
 KINDS = {'bash', 'python', 'console', 'text', 'toml', 'bibtex'}
-OPTIONAL = ('torch', 'grain')
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
@@ -67,6 +83,15 @@ def home(tmp_path_factory, gcs_server):
   """A home folder with CIFAR-10, and one dataset made of it."""
   home = tmp_path_factory.mktemp('home')
   data_dir = home / 'tensorflow_datasets'
+  work = home / 'work'
+  for folder in (work, home / 'shared'):
+    folder.mkdir()
+  (work / 'examples').symlink_to(REPOSITORY / 'examples')
+  (work / '.venv').symlink_to(sys.prefix)
+  shutil.copy(
+    REPOSITORY / 'tests/golden/wrn10_1_haiku.npy',
+    work / 'cifar10_linac_wrn70-16.npy',
+  )
   for source in (Cifar10, Sample):
     source(data_dir=data_dir).download_and_prepare()
   with pytest.MonkeyPatch.context() as patch:
@@ -91,48 +116,91 @@ def enter(patch: pytest.MonkeyPatch, home, gcs_server: str) -> None:
   patch.setattr(
     tfds.core.constants, 'DATA_DIR', str(home / 'tensorflow_datasets')
   )
-  work = home / 'work'
-  if not work.exists():
-    work.mkdir()
-    for path in REPOSITORY.iterdir():
-      if path.name != '.venv':
-        (work / path.name).symlink_to(path)
-    (work / '.venv').symlink_to(sys.prefix)
-  patch.chdir(work)
+  patch.chdir(home / 'work')
 
 
 def shell(text: str, *command: str, **environment: str) -> None:
   command = command or ('bash', '-euo', 'pipefail', '-c')
-  run = subprocess.run(
-    [*command, text],
-    stdout=subprocess.PIPE,
-    stderr=subprocess.STDOUT,
-    text=True,
-    env=os.environ | environment,
-  )
-  assert run.returncode == 0, f'{text}\n{run.stdout}'
+  log = pathlib.Path('log.txt')  # A pipe is open while a service runs.
+  with log.open('w') as f:
+    run = subprocess.Popen(
+      [*command, text],
+      stdout=f,
+      stderr=subprocess.STDOUT,
+      env=os.environ | environment,
+      start_new_session=True,
+    )
+    status = run.wait()
+  with contextlib.suppress(ProcessLookupError):
+    os.killpg(run.pid, signal.SIGKILL)  # Services, if something failed.
+  assert status == 0, f'{text}\n{log.read_text()}'
 
 
 @pytest.mark.parametrize('page', PAGES)
 def test_commands_and_programs_run(page, at_home, gcs_server):
   for kind, text in blocks(page):
-    text = text.replace('my-bucket', BUCKET)
+    for pattern, stand_in in STAND_INS.items():
+      text = re.sub(pattern, stand_in, text)
     if kind == 'bash':
       shell(text)
     elif kind == 'python' and 'gs://' in text:
       # TensorFlow's client finds the bucket only where it is told so at once.
       with gateway(gcs_server, at_home) as environment:
         shell(text, 'python', '-c', **environment)
-    elif kind == 'python' and is_possible(text):
-      exec(compile(text, f'<{page}>', 'exec'), {'__name__': '__main__'})
+    elif kind == 'python' and not is_of_torch(text):
+      run_program(text, page)
 
 
-def is_possible(program: str) -> bool:
-  return all(
-    importlib.util.find_spec(name)
-    for name in OPTIONAL
-    if f'import {name}\n' in program
+def run_program(text: str, page: str) -> None:
+  exec(compile(text, f'<{page}>', 'exec'), {'__name__': '__main__'})
+
+
+def is_of_torch(program: str) -> bool:
+  """Whether it needs PyTorch, which is large and in an extra of its own."""
+  return 'import torch\n' in program
+
+
+def test_programs_for_pytorch_run(at_home):
+  if not os.environ.get('CI'):
+    pytest.importorskip('torch')
+  page = 'docs/reading.md'
+  shell(blocks(page)[0][1])  # Builds what they read.
+  (program,) = (text for _, text in blocks(page) if is_of_torch(text))
+  run_program(program, page)
+
+
+def test_commands_for_other_engines_have_known_options():
+  texts = [text for kind, text in blocks('docs/runners.md') if kind == 'text']
+  commands = [shlex.split(text.replace('\\\n', '')) for text in texts]
+  builds = [c for c in commands if c[:3] == ['python', '-m', 'pipelines.build']]
+  assert len(builds) == 2
+  for command in builds:
+    assert options.parse(command[3:]).beam
+
+
+def test_the_file_of_a_job_has_known_options(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  (text,) = (text for kind, text in blocks('docs/cloud.md') if kind == 'toml')
+  pathlib.Path('dataflow.toml').write_text(text)
+  (command,) = (
+    shlex.split(text)
+    for _, text in blocks('docs/cloud.md')
+    if 'dataflow.toml --' in text
   )
+  found = options.parse(command[3:])
+  assert len(found.configs) == 100
+  assert found.data_dir == 'gs://my-bucket/data'
+
+
+def test_the_tests_that_a_page_names_are_there():
+  (text,) = (
+    text for _, text in blocks('docs/reproducibility.md') if 'pytest' in text
+  )
+  for command in map(shlex.split, text.splitlines()):
+    assert command[:4] == ['python', '-m', 'pytest', '-q']
+    code = (REPOSITORY / command[4]).read_text()
+    for name in command[6].split(' or '):
+      assert re.search(rf'^def test_\w*{name}', code, re.MULTILINE), name
 
 
 def errors() -> list[tuple[int, str, str]]:

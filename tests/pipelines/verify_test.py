@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from linac_tfds import Cifar10Linac
 from pipelines.prepare import Settings
 from pipelines.published import open_published
 from pipelines.storage import file_sha256
@@ -97,6 +98,16 @@ def test_a_sound_dataset(verify):
   assert status == 0
   assert 'refit    ok       16 examples, drawn with --sample_seed=3' in output
   assert '  shards   ok       8 files' in output
+
+
+def test_datasets_of_earlier_versions_need_no_croissant_description(
+  lab, monkeypatch, capsys
+):
+  monkeypatch.setattr(Cifar10Linac, 'VERSION', tfds.core.Version('1.0.1'))
+  plan = lab.plan(Settings(max_examples_per_split=4))
+  lab.run(plan)
+  (plan.directory / 'croissant.json').unlink()
+  assert main([str(plan.directory), '--quick']) == 0, capsys.readouterr()
 
 
 def failed_of(results: dict[str, str]) -> set[str]:
@@ -207,7 +218,12 @@ HARMS = {
   'croissant': (
     lambda d: edit(d / 'croissant.json', 'version', value='2.0.0'),
     {'metadata'},
-    "croissant.json: version is '2.0.0', expected '1.0.1'",
+    "croissant.json: version is '2.0.0', expected '1.0.2'",
+  ),
+  'croissant_gone': (
+    lambda d: (d / 'croissant.json').unlink(),
+    {'metadata'},
+    'croissant.json: it cannot be compared: FileNotFoundError',
   ),
   'features': (
     lambda d: edit(
