@@ -19,7 +19,7 @@ sample: .venv/installed  ## Builds the sample dataset and reads it back.
 	$(BIN)/python examples/read_sample.py $(DATA)
 
 test: lint  ## Runs all tests.
-	$(QUIET) $(BIN)/python -m pytest -q
+	$(QUIET) $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: .venv/installed
 	$(BIN)/ruff check .

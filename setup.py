@@ -65,6 +65,7 @@ setuptools.setup(
       'nbformat',
       'pandas',
       'pytest',
+      'pytest-xdist',
       'ruff',
       'universal_pathlib',
       'websockets',

@@ -29,8 +29,30 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 # As commands do. It is read once a process, whatever test comes first.
 os.environ.setdefault('EPATH_USE_TF', 'false')
 
+_CORES = sorted(os.sched_getaffinity(0))
+
 REPOSITORY = pathlib.Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / 'shared'
+
+
+def pytest_configure(config):
+  """Gives each of several test processes (`pytest -n`) a core of its own.
+
+  What they start inherits it, so that their builds do not share cores: those
+  have a worker each.
+  """
+  if name := os.environ.get('PYTEST_XDIST_WORKER'):
+    core = _CORES[int(name.removeprefix('gw')) % len(_CORES)]
+    os.sched_setaffinity(0, {core})
+
+
+@pytest.fixture
+def all_cores() -> list[int]:
+  """The cores of this machine, all for the test."""
+  before = os.sched_getaffinity(0)
+  os.sched_setaffinity(0, _CORES)
+  yield _CORES
+  os.sched_setaffinity(0, before)
 
 
 @pytest.fixture(scope='session')

@@ -39,11 +39,12 @@ PAGES = [
 ]
 # What a folder, a bucket, a port and a training run are in a test.
 STAND_INS = {
-  r'(?<![\w~])/data\b': '~/shared',
+  r'(?<![\w~])/data\b': '$HOME/shared',
+  r'dask scheduler': 'dask scheduler --port 0 --dashboard-address :0',
   'my-bucket': BUCKET,
   r'\b8099\b': str(free_port()),
   r'\b50000\b': str(free_port()),
-  r'(?<=classifiers.train)\b': ' --epochs=1 --batch_size=4',
+  r'(?<=classifiers.train)\b': ' --epochs=2 --batch_size=4',
 }
 KINDS = {'bash', 'python', 'console', 'text', 'toml', 'bibtex'}
 
@@ -130,9 +131,11 @@ def shell(text: str, *command: str, **environment: str) -> None:
       env=os.environ | environment,
       start_new_session=True,
     )
-    status = run.wait()
-  with contextlib.suppress(ProcessLookupError):
-    os.killpg(run.pid, signal.SIGKILL)  # Services, if something failed.
+    try:
+      status = run.wait(timeout=300)
+    finally:
+      with contextlib.suppress(ProcessLookupError):
+        os.killpg(run.pid, signal.SIGKILL)  # Services, if something failed.
   assert status == 0, f'{text}\n{log.read_text()}'
 
 

@@ -20,8 +20,9 @@ class Bucket:
     self.root = storage.path(f'gs://{BUCKET}')
 
   def fail(self, kind: int | str, match: str, times: int) -> None:
-    """Lets the next requests fail, see `tests.gcs.emulator`."""
-    self._faults([{'kind': kind, 'match': match, 'times': times}])
+    """Lets the next requests fail, too, see `tests.gcs.emulator`."""
+    fault = {'kind': kind, 'match': match, 'times': times}
+    self._faults([*self._faults(None), fault])
 
   def faults_left(self) -> int:
     """Requests that are yet to fail."""
@@ -60,5 +61,6 @@ def bucket(gcs_server, monkeypatch) -> Bucket:
     monkeypatch.setenv(name, value)
   urllib.request.urlopen(f'{gcs_server}/wipe?keep-buckets=1').close()
   bucket = Bucket(gcs_server)
+  bucket._faults([])
   yield bucket
   bucket.root.fs.clear_instance_cache()

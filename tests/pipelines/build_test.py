@@ -27,15 +27,13 @@ CONFIG = [
   '--batch_size=128',
 ]
 
-CORES = [[core] for core in sorted(os.sched_getaffinity(0))]
 
-
-def test_build_load_and_build_again(sample_dir):
-  process = start(sample_dir, *CONFIG, f'--direct_num_workers={len(CORES[:2])}')
+def test_build_load_and_build_again(sample_dir, all_cores):
+  two = [[core] for core in all_cores[:2]]
+  process = start(sample_dir, *CONFIG, f'--direct_num_workers={len(two)}')
   # Each on a core of its own.
   wait_until(
-    lambda: sorted(p.cpu_affinity() for p in workers(process)) == CORES[:2],
-    process,
+    lambda: sorted(p.cpu_affinity() for p in workers(process)) == two, process
   )
   output, errors = process.communicate(timeout=120)
   assert process.returncode == 0, errors
@@ -194,10 +192,10 @@ def test_errors_before_any_work_are_short(
 
 
 def test_float64_files_do_not_depend_on_the_number_of_workers(
-  sample_dir, tmp_path
+  sample_dir, tmp_path, all_cores
 ):
   files = []
-  for folder, number in ((sample_dir, 1), (tmp_path / 'all', len(CORES))):
+  for folder, number in ((sample_dir, 1), (tmp_path / 'all', len(all_cores))):
     process = start(
       folder,
       *(*CONFIG, '--precision=float64', '--max_examples_per_split=20'),

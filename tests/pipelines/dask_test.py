@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip('distributed')
 
 
-def test_a_worker_killed_in_mid_build_costs_nothing():
+def test_a_worker_killed_in_mid_build_costs_nothing(all_cores):
   script = subprocess.run(
     [sys.executable, '-m', 'benchmarks.dask_cluster', '80'],
     capture_output=True,

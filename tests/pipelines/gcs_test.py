@@ -64,10 +64,11 @@ def test_the_command_builds_what_it_builds_on_disk(
   assert f"data_dir='{data_dir}'" in output.out
 
 
-@pytest.mark.parametrize('kind', [429, 503, 'drop'])
-def test_requests_that_fail_are_made_again(bucket, remote, expected, kind):
+def test_requests_that_fail_are_made_again(bucket, remote, expected):
   plan = remote.plan()
-  bucket.fail(kind, 'POST .*(upload|rewriteTo)', times=2)
+  for kind in (429, 503, 'drop'):
+    bucket.fail(kind, 'POST .*upload', times=1)
+    bucket.fail(kind, 'POST .*rewriteTo', times=1)
   remote.run(plan)
   assert bucket.faults_left() == 0
   assert built(remote) == expected

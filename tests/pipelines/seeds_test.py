@@ -61,7 +61,7 @@ def test_a_seed_is_one_of_the_configs():
 
 
 def test_two_seeds_on_two_workers_and_one_that_cannot_be_built(
-  sample_dir, capsys
+  sample_dir, capsys, all_cores
 ):
   argv = [f'--data_dir={sample_dir}', '--seeds=0:3', *TINY]
   name = options.parse(argv).configs[1].name
