@@ -1,7 +1,6 @@
 """The command line, as a user runs it: processes, pinned workers and all."""
 
 import json
-import os
 import re
 import signal
 
