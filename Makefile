@@ -4,28 +4,30 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= data
 EXTRAS ?= tests
+comma := ,
+INSTALLED := .venv/installed-$(subst $(comma),-,$(EXTRAS))
 # TensorFlow has much to say about GPUs there are not.
 QUIET := TF_CPP_MIN_LOG_LEVEL=3 CUDA_VISIBLE_DEVICES=
 
 .PHONY: sample test lint bench notebook clean
 
-.venv/installed: setup.py constraints.txt
+$(INSTALLED): setup.py constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@
 
-sample: .venv/installed  ## Builds the sample dataset and reads it back.
+sample: $(INSTALLED)  ## Builds the sample dataset and reads it back.
 	$(BIN)/python -m pipelines.build --source sample --data_dir $(DATA) --seed 42
 	$(BIN)/python examples/read_sample.py $(DATA)
 
 test: lint  ## Runs all tests.
 	$(QUIET) $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
-lint: .venv/installed
+lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: .venv/installed  ## Runs all benchmarks; see benchmarks/RESULTS.md.
+bench: $(INSTALLED)  ## Runs all benchmarks; see benchmarks/RESULTS.md.
 	$(BIN)/python -m benchmarks.fit
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.variants
 	$(BIN)/python -m benchmarks.pipeline
@@ -34,7 +36,7 @@ bench: .venv/installed  ## Runs all benchmarks; see benchmarks/RESULTS.md.
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.compilation
 
-notebook: .venv/installed  ## Runs the walkthrough and saves its pictures.
+notebook: $(INSTALLED)  ## Runs the walkthrough and saves its pictures.
 	$(BIN)/jupyter execute --inplace --NotebookClient.record_timing=False \
 	  --NotebookClient.coalesce_streams=True examples/linac_walkthrough.ipynb
 

@@ -207,7 +207,7 @@ def _is_remote(plan: DatasetPlan) -> bool:
 
 
 def _is_done(plan: DatasetPlan) -> bool:
-  if plan.overwrite or not publish.is_published(plan):
+  if plan.overwrite or not publish.mend_texts(plan):
     return False
   publish.remove_staging(plan)
   storage.remove_parts(plan.directory)

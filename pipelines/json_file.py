@@ -36,17 +36,17 @@ def read(path: pathlib.Path, kind):
     raise ValueError(f'{path} is not valid: {error}') from error
 
 
-def read_bytes(path: pathlib.Path) -> bytes:
-  """The contents of a file that holds at most `MAX_BYTES`.
+def read_bytes(path: pathlib.Path, most: int = MAX_BYTES) -> bytes:
+  """The contents of a file that holds at most so many bytes.
 
   Raises:
     OSError: if it cannot be read.
     ValueError: naming it, if it holds more.
   """
   with path.open('rb') as f:
-    data = f.read(MAX_BYTES + 1)
-  if len(data) > MAX_BYTES:
-    raise ValueError(f'{path} has more than {MAX_BYTES:,} bytes.')
+    data = f.read(most + 1)
+  if len(data) > most:
+    raise ValueError(f'{path} has more than {most:,} bytes.')
   return data
 
 

@@ -12,7 +12,6 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from linac_tfds import Cifar10Linac, LinacBuilderConfig, schema
-from pipelines import json_file
 from pipelines.manifest import Manifest
 from pipelines.plan import DATASET, DatasetPlan, ShardSpec
 
@@ -187,16 +186,3 @@ def bad_example_lines(by_split: dict[str, list[Manifest]]) -> str:
     for manifest in manifests
     for example in manifest.bad_examples
   )
-
-
-def croissants(directory: pathlib.Path) -> tuple[dict, dict]:
-  """The Croissant description as it is, and as the dataset's info gives it.
-
-  Raises:
-    Exception: if a file is damaged; TFDS and Protocol buffers have their own.
-  """
-  from linac_tfds.croissant import croissant  # Takes a second to import.
-
-  found = json_file.read(directory / CROISSANT_FILE, dict)
-  info = tfds.builder_from_directory(str(directory)).info
-  return found, json.loads(croissant(info))

@@ -23,9 +23,12 @@ from pipelines.private_key import ENVIRONMENT
 from pipelines.runners import is_dask
 from transforms.config import LinacConfig
 
-# Options that say which keys to build with, each in another way, and where one
-# of them finds its own.
-_KEYS = ('seed', 'seeds', 'config_name', 'private_key_file')
+# What an option that says which keys to build with replaces in a file.
+_KEYS = {
+  'seed': ('seeds', 'config_name', 'private_key_file'),
+  'seeds': ('seed', 'config_name', 'private_key_file'),
+  'config_name': ('seed', 'seeds'),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +73,9 @@ class Command:
     except Exception as error:
       # For files that are damaged, TFDS has errors of all kinds.
       damage = (OSError, json.JSONDecodeError, json_format.ParseError)
-      if not isinstance(error, damage) and not self._is_there(config):
+      if not isinstance(error, damage) and (
+        isinstance(error, storage.errors()) or not self._is_there(config)
+      ):
         raise
       raise BuildError(
         f'The metadata of cifar10_linac/{config.name} or of its source '
@@ -130,9 +135,10 @@ def _parse_with_file(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
   if not args.config:
     return args, rest
   first = config_file.read_options(args.config, parser, beam_parser)
-  if any(getattr(args, name) is not None for name in _KEYS[:-1]):
-    keys = {f'--{name}' for name in _KEYS}
-    first = [text for text in first if text.partition('=')[0] not in keys]
+  for name, others in _KEYS.items():
+    if getattr(args, name) is not None:
+      replaced = {f'--{other}' for other in others}
+      first = [text for text in first if text.partition('=')[0] not in replaced]
   return parser.parse_known_args(first + argv)
 
 

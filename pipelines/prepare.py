@@ -17,7 +17,7 @@ from pipelines import bucket, storage
 from pipelines.errors import BuildError
 from pipelines.hints import check_hints
 from pipelines.local import devices
-from pipelines.manifest import manifest_path
+from pipelines.manifest import manifest_path, read_manifests
 from pipelines.plan import DatasetPlan
 from pipelines.private_key import PrivateKey, find_private_key
 from pipelines.publish import check_target, published_fingerprint
@@ -86,8 +86,8 @@ class Settings:
     most = devices.most_workers()
     if self.direct_num_workers and self.direct_num_workers > most:
       raise ValueError(
-        f'direct_num_workers={self.direct_num_workers}: there are '
-        f'{devices.describe(most)}, one for each.'
+        f'direct_num_workers={self.direct_num_workers} needs as many; here '
+        f'there is {devices.describe(most)} to use.'
       )
     for name, choices in (
       ('storage_dtype', STORAGE_DTYPES),
@@ -221,10 +221,9 @@ def _missing_bytes(plan: DatasetPlan) -> int:
   if published_fingerprint(plan) == plan.fingerprint and not plan.overwrite:
     return 0  # What is damaged is linked and mended.
   todo = [s for s in plan.shards() if not manifest_path(plan, s).exists()]
-  if not plan.overwrite:  # Shards of a dataset without metadata are linked.
-    todo = [
-      s for s in todo if not manifest_path(plan, s, plan.directory).exists()
-    ]
+  if todo and not plan.overwrite:  # What is there of the dataset is linked.
+    linked = read_manifests(plan, plan.directory)
+    todo = [s for s in todo if not linked[s]]
   return sum(s.size for s in todo) * plan.example_bytes
 
 

@@ -114,41 +114,33 @@ def published_fingerprint(plan: DatasetPlan) -> str | None:
 
 def is_published(plan: DatasetPlan) -> bool:
   """Whether the plan's dataset is there, no file missing or damaged."""
+  manifests = _whole_manifests(plan)
+  return bool(manifests) and not _changed_texts(plan, manifests)
+
+
+def mend_texts(plan: DatasetPlan) -> bool:
+  """Mends the files that describe a published dataset.
+
+  They may be damaged, or of another version of TFDS.
+
+  Returns:
+    Whether all of the dataset is there then. If not, shards are missing.
+  """
+  manifests = _whole_manifests(plan)
+  changed = _changed_texts(plan, manifests) if manifests else {}
+  for name in sorted(changed, key=INFO_FILE.__eq__):
+    if changed[name] is None:
+      storage.remove(plan.directory / name)
+    else:
+      storage.write_text(plan.directory / name, changed[name])
+  return bool(manifests)
+
+
+def _whole_manifests(plan: DatasetPlan) -> dict[ShardSpec, Manifest]:
+  """The manifests of a published dataset, if all shards are what they say."""
   if published_fingerprint(plan) != plan.fingerprint:
-    return False
+    return {}
   manifests = read_manifests(plan, plan.directory)
-  return (
-    all(manifests.values())
-    and _is_described(plan, manifests)
-    and _is_whole(plan, manifests)
-  )
-
-
-def _is_described(
-  plan: DatasetPlan, manifests: dict[ShardSpec, Manifest]
-) -> bool:
-  """Whether the files beside the shards say of them what a build would."""
-  try:
-    expected = metadata.texts(plan, manifests)
-  except ValueError:  # No build publishes a split without an example.
-    return False
-
-  def check(name: str) -> bool:
-    path = plan.directory / name
-    try:
-      return path.read_text() == expected.get(name)
-    except FileNotFoundError:
-      return name not in expected
-    except (OSError, ValueError):
-      return False
-
-  names = (*METADATA_FILES, BAD_EXAMPLES_FILE)
-  remote = storage.is_remote(plan.directory)
-  return all(storage.map_files(check, names, remote))
-
-
-def _is_whole(plan: DatasetPlan, manifests: dict[ShardSpec, Manifest]) -> bool:
-  """Whether all shards are what their manifests say."""
 
   def check(shard: ShardSpec) -> bool:
     path = plan.directory / shard.file_name(plan.file_format)
@@ -158,7 +150,32 @@ def _is_whole(plan: DatasetPlan, manifests: dict[ShardSpec, Manifest]) -> bool:
       return False
 
   remote = storage.is_remote(plan.directory)
-  return all(storage.map_files(check, manifests, remote))
+  whole = all(manifests.values()) and all(
+    storage.map_files(check, manifests, remote)
+  )
+  return manifests if whole else {}
+
+
+def _changed_texts(
+  plan: DatasetPlan, manifests: dict[ShardSpec, Manifest]
+) -> dict[str, str | None]:
+  """What files that no build leaves so should hold; None if nothing."""
+  expected = metadata.texts(plan, manifests)
+
+  def is_changed(name: str) -> bool:
+    text = expected.get(name)
+    data = b'' if text is None else text.encode()
+    try:
+      with (plan.directory / name).open('rb') as f:
+        return text is None or f.read(len(data) + 1) != data
+    except FileNotFoundError:
+      return text is not None
+
+  names = (*METADATA_FILES, BAD_EXAMPLES_FILE)
+  changed = storage.map_files(
+    is_changed, names, storage.is_remote(plan.directory)
+  )
+  return {n: expected.get(n) for n, c in zip(names, changed, strict=True) if c}
 
 
 def restage(plan: DatasetPlan) -> None:

@@ -134,12 +134,13 @@ def _versions(folder: pathlib.Path) -> list[pathlib.Path]:
 def _find(directory: pathlib.Path) -> list[Status]:
   match = _FOLDER.fullmatch(directory.name)
   found = _versions(directory.parent if match else directory)
-  staged = [path for path in found if (path / PLAN_FILE).exists()]
+  begun = {path: storage.times(path).get(PLAN_FILE) for path in found}
+  staged = [path for path, at in begun.items() if at is not None]
   published = sorted(
     filter(_is_published, found),
     key=lambda path: tfds.core.Version(path.name),
   )
-  newest = max(staged, key=_begun, default=None)
+  newest = max(staged, key=begun.get, default=None)
   if directory in staged:
     published, staged = [], [directory]
   elif match:  # A staging folder is gone when its version is published.
@@ -147,17 +148,12 @@ def _find(directory: pathlib.Path) -> list[Status]:
     staged = [path for path in staged if f'.{match[2]}.' in path.name]
   return [
     *map(_published_status, published[-1:]),
-    *(_staged_status(path, path == newest) for path in staged),
+    *(_staged_status(path, begun[path], path == newest) for path in staged),
   ]
 
 
 def _is_published(path: pathlib.Path) -> bool:
   return (path / INFO_FILE).exists() and (path / MANIFESTS).exists()
-
-
-def _begun(staging: pathlib.Path) -> float:
-  """When the last build in a staging folder wrote its plan."""
-  return storage.times(staging)[PLAN_FILE]
 
 
 def _published_status(directory: pathlib.Path) -> Status:
@@ -176,9 +172,14 @@ def _published_status(directory: pathlib.Path) -> Status:
   )
 
 
-def _staged_status(staging: pathlib.Path, is_newest: bool) -> Status:
-  """How far an unfinished dataset is; of several, only the newest can run."""
-  plan, since = load_plan(str(staging)), _begun(staging)
+def _staged_status(
+  staging: pathlib.Path, since: float, is_newest: bool
+) -> Status:
+  """How far an unfinished dataset is; of several, only the newest can run.
+
+  Its last build wrote its plan at `since`.
+  """
+  plan = load_plan(str(staging))
   sizes = shard_sizes(plan)
   finished = finished_shards(plan, sizes)
   manifests = read_manifests(plan).values()

@@ -7,9 +7,8 @@ from collections import Counter
 
 from pipelines import json_file, metrics, storage
 from pipelines.errors import BuildError, printable
-from pipelines.manifest import Manifest
 from pipelines.metadata import BAD_EXAMPLES_FILE, METADATA_FILE, Metadata
-from pipelines.plan import MANIFESTS, DatasetPlan
+from pipelines.plan import DatasetPlan
 from pipelines.progress import Progress
 
 
@@ -29,9 +28,8 @@ def print_summary(
     BuildError: if the dataset's metadata are damaged.
   """
   size = sum(storage.sizes(plan.directory).values())
-  psnr = _psnr(plan, _metadata(plan))
-  manifests = _manifests(plan)
-  bad = sum(len(manifest.bad_examples) for manifest in manifests)
+  metadata = _metadata(plan)
+  psnr, bad = _psnr(plan, metadata), sum(metadata.bad_examples.values())
   text = (
     f'\ncifar10_linac/{plan.config_name} {plan.version}\n'
     f'  images   {plan.num_examples - bad:,}: {_speed(progress)}\n'
@@ -39,7 +37,7 @@ def print_summary(
     f'{_work(totals or Counter())}'
     f'  PSNR     {psnr} dB on average\n'
     f'  size     {size_text(size)} in {plan.directory}\n'
-    f'{_mixture(plan, manifests)}'
+    f'{_mixture(plan, metadata)}'
     f'Load it:\n{_load(plan)}'
   )
   print(printable(text), flush=True)
@@ -78,8 +76,7 @@ def _measures(plan: DatasetPlan) -> str:
     return str(error)
   if bad := sum(metadata.bad_examples.values()):
     text += f', {bad:,} left out'
-  makers = len(metadata.devices) * len(metadata.library_versions['jaxlib'])
-  if makers > 1 and plan.config.precision == 'float32':
+  if _is_mixture(plan, metadata):
     text += ', a mixture of devices or of versions of jaxlib'
   return text
 
@@ -127,17 +124,6 @@ def size_text(num_bytes: int) -> str:
   return f'{num_bytes / 1e9:.1f} GB'
 
 
-def _manifests(plan: DatasetPlan) -> list[Manifest]:
-  folder = plan.directory / MANIFESTS
-  return storage.map_files(
-    lambda s: json_file.read(
-      folder / f'{s.file_name(plan.file_format)}.json', Manifest
-    ),
-    plan.shards(),
-    storage.is_remote(folder),
-  )
-
-
 def _left_out(plan: DatasetPlan, count: int) -> str:
   if not count:
     return ''
@@ -158,15 +144,21 @@ def _work(totals: Counter[str]) -> str:
   )
 
 
-def _mixture(plan: DatasetPlan, manifests: list[Manifest]) -> str:
+def _mixture(plan: DatasetPlan, metadata: Metadata) -> str:
   """A note on shards whose bits may differ by where they were made."""
-  makers = sorted({manifest.made_by for manifest in manifests})
-  if plan.config.precision == 'float64' or len(makers) == 1:
+  if not _is_mixture(plan, metadata):
     return ''
+  devices = ' and '.join(metadata.devices)
+  versions = ' and '.join(metadata.library_versions['jaxlib'])
   return (
-    f'  mixture  shards come from {" and from ".join(makers)};\n'
+    f'  mixture  shards come from {devices} under jaxlib {versions};\n'
     '           float32 bits may differ (--strict_devices refuses that)\n'
   )
+
+
+def _is_mixture(plan: DatasetPlan, metadata: Metadata) -> bool:
+  makers = len(metadata.devices) * len(metadata.library_versions['jaxlib'])
+  return makers > 1 and plan.config.precision == 'float32'
 
 
 def _psnr(plan: DatasetPlan, metadata: Metadata) -> str:
@@ -179,8 +171,10 @@ def _metadata(plan: DatasetPlan) -> Metadata:
   """What a published dataset records of itself."""
   path = plan.directory / METADATA_FILE
   try:
-    return json_file.read(path, Metadata)
-  except ValueError as error:
+    metadata = json_file.read(path, Metadata)
+    _psnr(plan, metadata)
+    return metadata
+  except (LookupError, ValueError) as error:
     raise BuildError(
       f'{path} is damaged: {error}\nRun the same command again: it mends that.'
     ) from error

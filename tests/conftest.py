@@ -29,7 +29,10 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 # As commands do. It is read once a process, whatever test comes first.
 os.environ.setdefault('EPATH_USE_TF', 'false')
 
-_CORES = sorted(os.sched_getaffinity(0))
+# Elsewhere than on Linux, cores are not chosen.
+_CORES = (
+  sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else []
+)
 
 REPOSITORY = pathlib.Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / 'shared'
@@ -41,7 +44,8 @@ def pytest_configure(config):
   What they start inherits it, so that their builds do not share cores: those
   have a worker each.
   """
-  if name := os.environ.get('PYTEST_XDIST_WORKER'):
+  name = os.environ.get('PYTEST_XDIST_WORKER')
+  if name and _CORES:
     core = _CORES[int(name.removeprefix('gw')) % len(_CORES)]
     os.sched_setaffinity(0, {core})
 
@@ -49,6 +53,8 @@ def pytest_configure(config):
 @pytest.fixture
 def all_cores() -> list[int]:
   """The cores of this machine, all for the test."""
+  if not _CORES:
+    pytest.skip('cores cannot be chosen here')
   before = os.sched_getaffinity(0)
   os.sched_setaffinity(0, _CORES)
   yield _CORES

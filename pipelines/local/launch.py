@@ -57,6 +57,9 @@ def run(
       while driver.poll() is None:
         time.sleep(0.3)
         progress.update()
+    except KeyboardInterrupt:
+      _remove_own(log, plans)
+      raise
     finally:
       _end(driver)
       keeper.join(timeout=10)
@@ -75,8 +78,7 @@ def run(
       f'The build failed: {reason}\nFinished shards are kept: run the '
       f'same command again to go on. The log is {log}.'
     )
-  if log.parent != plans[0].staging:
-    log.unlink()  # That of a staging folder goes with it.
+  _remove_own(log, plans)
   return Counter(json.loads(told[METRICS]))
 
 
@@ -88,6 +90,12 @@ def _log(plans: list[DatasetPlan]) -> pathlib.Path:
     os.close(file)
     return pathlib.Path(name)
   return plan.staging / LOG_FILE
+
+
+def _remove_own(log: pathlib.Path, plans: list[DatasetPlan]) -> None:
+  """Removes a log that is in no staging folder, which it would go with."""
+  if log.parent != plans[0].staging:
+    log.unlink()
 
 
 def _keep_log(lines: IO[bytes], log_file: IO[bytes], told: dict) -> None:

@@ -16,7 +16,6 @@ from pipelines.metadata import (
   INFO_FILE,
   METADATA_FILE,
   bad_example_lines,
-  croissants,
   dataset_metadata,
   split_info,
 )
@@ -125,13 +124,15 @@ def _bad_examples_problems(
   dataset: Published, manifests: dict[str, list[Manifest]]
 ) -> list[str]:
   path = dataset.directory / BAD_EXAMPLES_FILE
-  found = ''
+  if not manifests:
+    return []
+  found, expected = '', bad_example_lines(manifests)
   if path.is_file():
+    most = max(json_file.MAX_BYTES, len(expected.encode()))
     try:
-      found = json_file.read_bytes(path).decode(errors='replace')
+      found = json_file.read_bytes(path, most).decode(errors='replace')
     except ValueError as error:  # It is too large.
       return [str(error)]
-  expected = bad_example_lines(manifests) if manifests else found
   return differences(found, expected, 'text')
 
 
@@ -142,7 +143,11 @@ def _croissant_problems(
   del manifests
   if tfds.core.Version(dataset.plan.version) < _FIRST_WITH_CROISSANT:
     return []
+  from linac_tfds.croissant import croissant  # Takes a second to import.
+
   try:
-    return differences(*croissants(dataset.directory))
+    found = json_file.read(dataset.directory / CROISSANT_FILE, dict)
+    info = tfds.builder_from_directory(str(dataset.directory)).info
+    return differences(found, json.loads(croissant(info)))
   except Exception as error:  # TFDS, mlcroissant and JSON have their own.
     return [f'it cannot be compared: {type(error).__name__}: {error}']

@@ -37,13 +37,11 @@ PAGES = [
   'docs/runners.md',
   'docs/classifier.md',
 ]
-# What a folder, a bucket, a port and a training run are in a test.
+# What a folder, a bucket and a training run are in a test.
 STAND_INS = {
   r'(?<![\w~])/data\b': '$HOME/shared',
   r'dask scheduler': 'dask scheduler --port 0 --dashboard-address :0',
   'my-bucket': BUCKET,
-  r'\b8099\b': str(free_port()),
-  r'\b50000\b': str(free_port()),
   r'(?<=classifiers.train)\b': ' --epochs=2 --batch_size=4',
 }
 KINDS = {'bash', 'python', 'console', 'text', 'toml', 'bibtex'}
@@ -141,8 +139,9 @@ def shell(text: str, *command: str, **environment: str) -> None:
 
 @pytest.mark.parametrize('page', PAGES)
 def test_commands_and_programs_run(page, at_home, gcs_server):
+  ports = {rf'\b{port}\b': str(free_port()) for port in (8099, 50000)}
   for kind, text in blocks(page):
-    for pattern, stand_in in STAND_INS.items():
+    for pattern, stand_in in (STAND_INS | ports).items():
       text = re.sub(pattern, stand_in, text)
     if kind == 'bash':
       shell(text)

@@ -46,17 +46,24 @@ def test_build_load_and_build_again(sample_dir, all_cores):
   exec(line, namespace)
   assert len(namespace['ds']) == 100
 
+  # As if a kill had left it half linked.
+  (directory,) = sample_dir.glob('cifar10_linac/*/1.*')
+  left = directory / 'features.json.tmp0a1b2c3d'
+  left.touch()
   again = start(sample_dir, *CONFIG)
   output, errors = again.communicate(timeout=60)
   assert again.returncode == 0, errors
   assert 'nothing was fitted' in output
+  assert not left.exists()
 
 
 # Slow enough to be caught at work: 120 images of about 0.1 s.
 SLOW = ['--source=sample', '--seed=6', '--examples_per_shard=4']
 
 
-def test_a_killed_worker_ends_the_build_and_loses_nothing(sample_dir):
+def test_a_killed_worker_ends_the_build_and_loses_nothing(
+  sample_dir, all_cores
+):
   process = start(sample_dir, *SLOW)
   wait_until(lambda: staged_manifests(sample_dir), process)
   wait_until(lambda: workers(process), process)[0].kill()
@@ -68,7 +75,7 @@ def test_a_killed_worker_ends_the_build_and_loses_nothing(sample_dir):
   assert not list(sample_dir.glob('cifar10_linac/*/[0-9]*'))
 
 
-def test_an_interrupt_ends_all_processes(sample_dir):
+def test_an_interrupt_ends_all_processes(sample_dir, all_cores):
   process = start(sample_dir, *SLOW)
   wait_until(lambda: staged_manifests(sample_dir), process)
   family = psutil.Process(process.pid).children(recursive=True)
@@ -148,7 +155,7 @@ def test_two_builds_of_a_dataset_do_not_meet(sample_dir):
   first.communicate(timeout=30)
 
 
-def test_workers_do_not_outlive_a_killed_build(sample_dir):
+def test_workers_do_not_outlive_a_killed_build(sample_dir, all_cores):
   process = start(sample_dir, *SLOW)
   wait_until(lambda: workers(process), process)
   family = psutil.Process(process.pid).children(recursive=True)

@@ -46,20 +46,21 @@ def test_the_command_line_wins(parse):
 
 
 @pytest.mark.parametrize(
-  ('text', 'option', 'names'),
+  ('text', 'option', 'names', 'key_file'),
   [
-    ("seeds = '0:3'", '--seed=2', ['seed_2']),
-    ('seed = 1', '--seeds=4,5', ['seed_4', 'seed_5']),
-    ('seed = 1', '--config_name=mine', ['mine']),
-    ("config_name = 'x'\nprivate_key_file = 'y'", '--seed=2', ['seed_2']),
+    ("seeds = '0:3'", '--seed=2', ['seed_2'], None),
+    ('seed = 1', '--seeds=4,5', ['seed_4', 'seed_5'], None),
+    ('seed = 1', '--config_name=mine', ['mine'], None),
+    ("config_name = 'x'\nprivate_key_file = 'y'", '--seed=2', ['seed_2'], None),
+    ("private_key_file = 'y'", '--config_name=mine', ['mine'], 'y'),
   ],
 )
 def test_a_key_on_the_command_line_wins_over_other_ways_to_tell_it(
-  parse, text, option, names
+  parse, text, option, names, key_file
 ):
   command = parse(f'{text}\nwidth = 256', option)
   assert [config.name for config in command.configs] == names
-  assert command.settings.private_key_file is None
+  assert command.settings.private_key_file == key_file
 
 
 def test_options_of_a_runner(parse):

@@ -72,7 +72,9 @@ def published(undisturbed, tmp_path) -> pathlib.Path:
   return shutil.copytree(undisturbed, tmp_path / 'data')
 
 
-def test_what_a_killed_driver_leaves_is_mended(undisturbed, sample_dir):
+def test_what_a_killed_driver_leaves_is_mended(
+  undisturbed, sample_dir, all_cores
+):
   build = start(sample_dir, *CONFIG)
   wait_until(lambda: len(staged_manifests(sample_dir)) > 5, build)
   (driver,) = psutil.Process(build.pid).children()
@@ -94,7 +96,9 @@ def test_what_a_killed_driver_leaves_is_mended(undisturbed, sample_dir):
   assert files(sample_dir) == files(undisturbed)
 
 
-def test_a_power_cut_while_publishing_loses_nothing(undisturbed, sample_dir):
+def test_a_power_cut_while_publishing_loses_nothing(
+  undisturbed, sample_dir, all_cores
+):
   build = start(sample_dir, *CONFIG)
   pattern = 'cifar10_linac/*/[0-9]*/cifar10_linac-*'
   wait_until(lambda: len(list(sample_dir.glob(pattern))) > 10, build)

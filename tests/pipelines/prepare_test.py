@@ -28,7 +28,7 @@ def test_splits_and_limits(lab):
     ({'examples_per_shard': -1}, 'examples_per_shard=-1'),
     ({'images_per_batch': 0}, 'images_per_batch=0'),
     ({'direct_num_workers': -2}, 'direct_num_workers=-2'),
-    ({'direct_num_workers': 9999}, 'direct_num_workers=9999.*cores'),
+    ({'direct_num_workers': 9999}, 'direct_num_workers=9999.* core'),
     ({'storage_dtype': 'float8'}, "storage_dtype='float8'"),
     ({'splits': ('test', 'test')}, 'names a split twice'),
     ({'file_format': 'parquet'}, "file_format='parquet'"),
@@ -106,6 +106,18 @@ def test_a_finished_build_needs_no_space(lab, monkeypatch, is_visible):
   usage = types.SimpleNamespace(free=0)
   monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage)
   check_space([lab.plan(settings)])
+
+
+def test_shards_of_another_dataset_are_no_ones_room(lab, monkeypatch):
+  settings = Settings(max_examples_per_split=2)
+  plan = lab.plan(settings)
+  lab.run(plan)
+  (plan.directory / 'dataset_info.json').unlink()  # Killed in mid-publishing.
+  other = lab.plan(dataclasses.replace(settings, min_psnr=1.0))
+  usage = types.SimpleNamespace(free=0)
+  monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage)
+  with pytest.raises(BuildError, match='GB free'):
+    check_space([other])
 
 
 def test_another_format_needs_overwrite(lab):

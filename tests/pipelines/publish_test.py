@@ -226,9 +226,7 @@ def test_damaged_metadata_are_noticed_and_mended(lab, name, change):
     path.write_text(text[:-9] if change == 'cut' else 'X' + text[1:])
   assert not publish.is_published(plan)
   publish.check_target(plan)  # It is none of another's.
-  plan.save()
-  publish.restage(plan)
-  lab.run(plan)
+  assert publish.mend_texts(plan)
   assert path.read_text() == text
   assert publish.is_published(plan)
   assert {p: p.stat().st_ino for p in shards} == shards  # None was fitted.
