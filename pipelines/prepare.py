@@ -86,8 +86,8 @@ class Settings:
     most = devices.most_workers()
     if self.direct_num_workers and self.direct_num_workers > most:
       raise ValueError(
-        f'direct_num_workers={self.direct_num_workers} needs as many; here '
-        f'there is {devices.describe(most)} to use.'
+        f'direct_num_workers={self.direct_num_workers} is more than the '
+        f'{devices.describe(most)} of this machine, one for each.'
       )
     for name, choices in (
       ('storage_dtype', STORAGE_DTYPES),
