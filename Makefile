@@ -9,7 +9,7 @@ INSTALLED := .venv/installed-$(subst $(comma),-,$(EXTRAS))
 # TensorFlow has much to say about GPUs there are not.
 QUIET := TF_CPP_MIN_LOG_LEVEL=3 CUDA_VISIBLE_DEVICES=
 
-.PHONY: sample test lint bench notebook clean
+.PHONY: sample test nightly lint bench notebook clean
 
 $(INSTALLED): setup.py constraints.txt
 	$(PYTHON) -m venv .venv
@@ -22,6 +22,9 @@ sample: $(INSTALLED)  ## Builds the sample dataset and reads it back.
 
 test: lint  ## Runs all tests.
 	$(QUIET) $(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+nightly: $(INSTALLED)  ## Runs the tests that `make test` leaves out.
+	$(QUIET) $(BIN)/python -m pytest -q -m nightly
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import signal
 
 import hypothesis
 import jax
@@ -48,6 +49,8 @@ def pytest_configure(config):
   if name and _CORES:
     core = _CORES[int(name.removeprefix('gw')) % len(_CORES)]
     os.sched_setaffinity(0, {core})
+    # It is ignored there, which what the tests start would inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

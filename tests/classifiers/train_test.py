@@ -19,8 +19,8 @@ CONFIG = TrainConfig(epochs=3, batch_size=20)
 
 @pytest.fixture
 def trainer(tiny_dir):
-  def make(config=CONFIG, inputs='image'):
-    split = find_split(f'cifar10_linac/{TINY.name}', 'train', str(tiny_dir))
+  def make(config=CONFIG, inputs='image', split='train'):
+    split = find_split(f'cifar10_linac/{TINY.name}', split, str(tiny_dir))
     return Trainer(config, split, inputs)
 
   return make
@@ -31,10 +31,11 @@ def assert_equal(one, other):
 
 
 def test_a_run_that_was_stopped_gives_the_same_numbers(tmp_path, trainer):
-  whole, losses = train.train(trainer(), tmp_path / 'whole')
+  few = {'split': 'train[:40]'}
+  whole, losses = train.train(trainer(**few), tmp_path / 'whole')
   assert len(losses) == 3
 
-  stopped = trainer()
+  stopped = trainer(**few)
   run_epoch = stopped.epoch
 
   def stop_in_the_second_epoch(state, on_step):
@@ -45,7 +46,7 @@ def test_a_run_that_was_stopped_gives_the_same_numbers(tmp_path, trainer):
   stopped.epoch = stop_in_the_second_epoch
   with pytest.raises(KeyboardInterrupt):
     train.train(stopped, tmp_path / 'stopped')
-  resumed, remaining = train.train(trainer(), tmp_path / 'stopped')
+  resumed, remaining = train.train(trainer(**few), tmp_path / 'stopped')
   assert remaining == losses[1:]
   assert_equal(resumed, whole)
   assert_equal(
@@ -67,15 +68,16 @@ def test_a_classifier_learns(tmp_path, trainer):
 
 
 def test_representations_are_trained_on(tmp_path, trainer):
-  runner = trainer(dataclasses.replace(CONFIG, epochs=1), 'representation')
+  config = dataclasses.replace(CONFIG, epochs=1)
+  runner = trainer(config, 'representation', 'train[:40]')
   state, _ = train.train(runner, tmp_path)
   assert load_model(tmp_path / 'model.safetensors').spec.in_channels == 8
-  assert int(state.step) == 5
+  assert int(state.step) == 2
 
 
 def test_another_run_is_not_overwritten(tmp_path, trainer):
   config = dataclasses.replace(CONFIG, epochs=1)
-  train.train(trainer(config), tmp_path)
+  train.train(trainer(config, split='train[:40]'), tmp_path)
   other = dataclasses.replace(config, learning_rate=1e-4)
   with pytest.raises(ValueError, match='holds another run'):
     train.train(trainer(other), tmp_path)

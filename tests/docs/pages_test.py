@@ -1,7 +1,8 @@
 """What the pages tell to type is typed here, on six drawn images.
 
-Blocks of `bash` and `python` are run as they stand but for `STAND_INS`; one of
-`console` in the page on errors is a command and what it answers. Others of
+Blocks of `bash` and `python` are run as they stand but for `STAND_INS`: in this
+process, if a block has nothing but commands of this project, else by bash. One
+of `console` in the page on errors is a command and what it answers. Others of
 `console` need what is not here: a network, a GPU, an account, an hour. Of
 commands in blocks of `text`, only the options are parsed.
 """
@@ -20,6 +21,7 @@ import sys
 import pytest
 import tensorflow_datasets as tfds
 
+from classifiers import command_line
 from linac_tfds.sample.sample_dataset_builder import Builder as Sample
 from pipelines import options
 from tests.conftest import REPOSITORY
@@ -143,7 +145,10 @@ def test_commands_and_programs_run(page, at_home, gcs_server):
   for kind, text in blocks(page):
     for pattern, stand_in in (STAND_INS | ports).items():
       text = re.sub(pattern, stand_in, text)
-    if kind == 'bash':
+    if kind == 'bash' and (commands := modules(text)):
+      for module, *arguments in commands:
+        run_module(module, arguments)
+    elif kind == 'bash':
       shell(text)
     elif kind == 'python' and 'gs://' in text:
       # TensorFlow's client finds the bucket only where it is told so at once.
@@ -151,6 +156,26 @@ def test_commands_and_programs_run(page, at_home, gcs_server):
         shell(text, 'python', '-c', **environment)
     elif kind == 'python' and not is_of_torch(text):
       run_program(text, page)
+
+
+def modules(text: str) -> list[list[str]]:
+  """Modules of this project and their arguments, if the text is but those."""
+  lines = text.replace('\\\n', '').splitlines()
+  commands = [shlex.split(os.path.expandvars(line)) for line in lines]
+  if not all(
+    re.match(r'\S*python -m (pipelines|classifiers)\.', line) for line in lines
+  ):
+    return []
+  return [[os.path.expanduser(x) for x in c[2:]] for c in commands]
+
+
+def run_module(name: str, arguments: list[str]) -> None:
+  """Runs it here, which spares its imports of seconds."""
+  main = importlib.import_module(name).main
+  if name.startswith('classifiers.'):
+    assert command_line.run(main, arguments) == 0, (name, arguments)
+  else:
+    assert main(arguments) == 0, (name, arguments)
 
 
 def run_program(text: str, page: str) -> None:

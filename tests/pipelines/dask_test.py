@@ -10,6 +10,8 @@ import pytest
 pytest.importorskip('distributed')
 
 
+# A Dask build without a loss is among those of docs/runners.md.
+@pytest.mark.nightly
 def test_a_worker_killed_in_mid_build_costs_nothing(all_cores):
   script = subprocess.run(
     [sys.executable, '-m', 'benchmarks.dask_cluster', '80'],
