@@ -8,6 +8,7 @@ comma := ,
 INSTALLED := .venv/installed-$(subst $(comma),-,$(EXTRAS))
 # TensorFlow has much to say about GPUs there are not.
 QUIET := TF_CPP_MIN_LOG_LEVEL=3 CUDA_VISIBLE_DEVICES=
+PYTEST := $(QUIET) $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 .PHONY: sample test nightly lint bench notebook clean
 
@@ -21,10 +22,10 @@ sample: $(INSTALLED)  ## Builds the sample dataset and reads it back.
 	$(BIN)/python examples/read_sample.py $(DATA)
 
 test: lint  ## Runs all tests.
-	$(QUIET) $(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(PYTEST)
 
 nightly: $(INSTALLED)  ## Runs the tests that `make test` leaves out.
-	$(QUIET) $(BIN)/python -m pytest -q -m nightly
+	$(PYTEST) -m nightly
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

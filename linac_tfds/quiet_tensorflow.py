@@ -9,7 +9,7 @@ import os
 
 import absl.logging
 
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # Heeded once it is loaded.
+os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'  # JAX may have set another.
 absl.logging.set_verbosity(absl.logging.ERROR)  # TFDS's advice to itself.
 
 _stderr = os.dup(2)

@@ -30,6 +30,7 @@ def assert_equal(one, other):
   jax.tree.map(np.testing.assert_array_equal, one, other)
 
 
+@pytest.mark.nightly
 def test_a_run_that_was_stopped_gives_the_same_numbers(tmp_path, trainer):
   few = {'split': 'train[:40]'}
   whole, losses = train.train(trainer(**few), tmp_path / 'whole')
@@ -142,6 +143,7 @@ def test_the_command_line_trains_and_says_how(tmp_path, tiny_dir):
   assert line['config_name'] == TINY.name
 
 
+@pytest.mark.nightly
 def test_a_private_key_is_in_no_file_and_no_line(
   tmp_path, tiny_dir, monkeypatch
 ):

@@ -112,6 +112,7 @@ def unpacked(graph: bytes) -> bytes:
   )
 
 
+@pytest.mark.nightly
 def test_two_seeds_are_built_by_a_job(service, capsys, tmp_path):
   limits = ('--max_examples_per_split=8', '--worker_ram=1GB')
   status = service.build('--seeds=1:3', *limits)
@@ -127,6 +128,7 @@ def test_two_seeds_are_built_by_a_job(service, capsys, tmp_path):
   assert len(list(tmp_path.glob('cifar10_linac/*/1*'))) == 2
 
 
+@pytest.mark.nightly
 def test_a_job_that_fails_is_followed_and_knows_no_secret(service, capsys):
   key = '5550123456789'
   file = f'{service.data_dir}/key.txt'

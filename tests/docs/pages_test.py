@@ -36,8 +36,9 @@ PAGES = [
   'docs/storage.md',
   'docs/cloud.md',
   'docs/reading.md',
-  'docs/runners.md',
-  'docs/classifier.md',
+  # A minute each.
+  pytest.param('docs/runners.md', marks=pytest.mark.nightly),
+  pytest.param('docs/classifier.md', marks=pytest.mark.nightly),
 ]
 # What a folder, a bucket and a training run are in a test.
 STAND_INS = {

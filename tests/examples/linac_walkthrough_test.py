@@ -24,6 +24,7 @@ def kinds_of(cell) -> set[str]:
   return {kind for data in shown for kind in data} - {'text/plain'}
 
 
+@pytest.mark.nightly
 def test_it_runs_and_shows_what_was_saved(notebook, monkeypatch, tmp_path):
   monkeypatch.setenv('PYTHONPATH', str(REPOSITORY))
   monkeypatch.setenv('TMPDIR', str(tmp_path))  # What it builds goes there.

@@ -64,6 +64,7 @@ def test_the_command_builds_what_it_builds_on_disk(
   assert f"data_dir='{data_dir}'" in output.out
 
 
+@pytest.mark.nightly
 def test_requests_that_fail_are_made_again(bucket, remote, expected):
   plan = remote.plan()
   for kind in (429, 503, 'drop'):
@@ -100,6 +101,7 @@ def test_finished_shards_of_an_interrupted_build_are_kept(remote, expected):
   assert built(remote) == expected
 
 
+@pytest.mark.nightly
 def test_a_published_dataset_is_mended(remote, expected, capsys):
   remote.run(plan := remote.plan())
   folder = plan.directory
@@ -224,6 +226,7 @@ def test_a_bucket_that_cannot_be_used_is_refused(
     assert re.search(message, capsys.readouterr().err)
 
 
+@pytest.mark.nightly
 def test_status_and_report_read_a_bucket(remote, tmp_path, capsys):
   plan = remote.plan()
   plan.save()

@@ -45,6 +45,7 @@ def portable_runner(sent):
     )
 
 
+@pytest.mark.nightly
 def test_a_portable_build(lab, tmp_path, portable_runner, sent):
   """The command, as a user runs it; where it runs, JAX could not fit."""
   plan = lab.plan()
