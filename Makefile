@@ -21,7 +21,7 @@ sample: $(INSTALLED)  ## Builds the sample dataset and reads it back.
 	$(BIN)/python -m pipelines.build --source sample --data_dir $(DATA) --seed 42
 	$(BIN)/python examples/read_sample.py $(DATA)
 
-test: lint  ## Runs all tests.
+test: lint  ## Runs the tests, but for those of `nightly`.
 	$(PYTEST)
 
 nightly: $(INSTALLED)  ## Runs the tests that `make test` leaves out.
