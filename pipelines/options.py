@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import os
+import pathlib
 
 import tensorflow_datasets as tfds
 from google.protobuf import json_format
@@ -73,21 +74,22 @@ class Command:
     except Exception as error:
       # For files that are damaged, TFDS has errors of all kinds.
       damage = (OSError, json.JSONDecodeError, json_format.ParseError)
+      info_file = self._info_file(config)
+      is_there = info_file.exists()  # Else it is the source's that are read.
       if not isinstance(error, damage) and (
-        isinstance(error, storage.errors()) or not self._is_there(config)
+        isinstance(error, storage.errors()) or not is_there
       ):
         raise
+      where = f' ({info_file})' if is_there else ''
       raise BuildError(
         f'The metadata of cifar10_linac/{config.name} or of its source '
-        f'are damaged: {error}\nDelete that `dataset_info.json` and run the '
-        'same command again: whatever is sound is kept.'
+        f'are damaged: {error}\nDelete that `dataset_info.json`{where} and run '
+        'the same command again: whatever is sound is kept.'
       ) from error
 
-  def _is_there(self, config: LinacBuilderConfig) -> bool:
-    """Whether a dataset's metadata are read, and may be damaged."""
+  def _info_file(self, config: LinacBuilderConfig) -> pathlib.Path:
     root = storage.path(self.data_dir or tfds.core.constants.DATA_DIR)
-    version = str(Cifar10Linac.VERSION)
-    return (root / DATASET / config.name / version / INFO_FILE).exists()
+    return root / DATASET / config.name / str(Cifar10Linac.VERSION) / INFO_FILE
 
 
 def parse(argv: list[str]) -> Command:

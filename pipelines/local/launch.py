@@ -95,7 +95,7 @@ def _log(plans: list[DatasetPlan]) -> pathlib.Path:
 def _remove_own(log: pathlib.Path, plans: list[DatasetPlan]) -> None:
   """Removes a log that is in no staging folder, which it would go with."""
   if log.parent != plans[0].staging:
-    log.unlink()
+    log.unlink(missing_ok=True)  # Folders for such files are swept.
 
 
 def _keep_log(lines: IO[bytes], log_file: IO[bytes], told: dict) -> None:

@@ -131,7 +131,8 @@ def test_damaged_metadata_are_refused_in_a_line(published, name):
   before = files(published)
   error = fail(start(published, *CONFIG))
   assert 'The metadata of cifar10_linac/sample_seed_3_f64' in error
-  assert 'Delete that `dataset_info.json`' in error
+  path = target(published) / 'dataset_info.json'
+  assert f'Delete that `dataset_info.json` ({path})' in error
   assert files(published) == before
 
 
