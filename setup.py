@@ -16,7 +16,13 @@ setuptools.setup(
   license='Apache-2.0',
   python_requires='>=3.11',
   packages=setuptools.find_packages(
-    include=['transforms*', 'linac_tfds*', 'pipelines*', 'classifiers*']
+    include=[
+      'classifiers*',
+      'linac_config*',
+      'linac_tfds*',
+      'pipelines*',
+      'transforms*',
+    ]
   ),
   package_data={'': ['README.md', 'CITATIONS.bib', 'TAGS.txt', '*.jinja']},
   install_requires=[

@@ -22,31 +22,31 @@ import time
 
 from google.protobuf import json_format
 
-from linac_tfds import config_names
+from linac_config import config_names
+from linac_config.config import LinacConfig
 from linac_tfds.schema import ImageSchema, example_features
-from pipelines import metadata, publish
-from pipelines.errors import BuildError
-from pipelines.manifest import (
+from pipelines.dataset import metadata, publish
+from pipelines.dataset.manifest import (
   BadExample,
   Manifest,
   manifest_path,
   read_manifest,
   write_manifest,
 )
-from pipelines.plan import (
+from pipelines.dataset.plan import (
   DATASET,
   PLAN_FILE,
   DatasetPlan,
   SourceSpec,
   load_plan,
 )
-from pipelines.published import (
+from pipelines.dataset.published import (
   FEATURES_FILE,
   LABELS_FILE,
   feature_types,
   open_published,
 )
-from transforms.config import LinacConfig
+from pipelines.errors import BuildError
 
 # Values to put in place of others, and text to put between others.
 VALUES = (

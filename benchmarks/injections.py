@@ -15,8 +15,8 @@ import psutil
 
 from benchmarks.victim import Victim, family, wait_until
 
-_WORKER = 'pipelines.local.worker'
-_DRIVER = 'pipelines.local.driver'
+_WORKER = 'pipelines.runners.local.worker'
+_DRIVER = 'pipelines.runners.local.driver'
 _LAUNCHER = 'pipelines.build'
 _MANIFESTS = 'manifests/*.json'
 _SHARDS = 'cifar10_linac-*'

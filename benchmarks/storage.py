@@ -16,11 +16,11 @@ import time
 import tensorflow_datasets as tfds
 
 from linac_tfds import Cifar10Linac
-from pipelines import publish
-from pipelines.prepare import Settings, make_plan
-from pipelines.shards import fit_examples
-from pipelines.sources import read_source
-from pipelines.writer import write_shard
+from pipelines.dataset import publish
+from pipelines.planning.make_plan import Settings, make_plan
+from pipelines.worker.source import read_source
+from pipelines.worker.task import fit_examples
+from pipelines.worker.write_shard import write_shard
 
 EXAMPLES = 512
 FITTED = 16

@@ -30,7 +30,7 @@ from classifiers.attacks.balls import NORMS, Ball
 from classifiers.attacks.pgd import Objective, objective_of
 from classifiers.defended import DefendedClassifier, classifier_of
 from classifiers.model import Model, load_model
-from linac_tfds import config_names
+from linac_config import config_names
 
 ATTACKS = ('white_box', 'transfer', 'square', 'bpda', 'pba')
 EPSILONS = {'linf': 8 / 255, 'l2': 0.5}

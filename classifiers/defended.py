@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from classifiers.model import Model
-from linac_tfds import config_names
+from linac_config import config_names
+from linac_config.config import LinacConfig
 from transforms import encoding, linac
-from transforms.config import LinacConfig
 from transforms.transform import default_images_per_batch
 
 

@@ -21,8 +21,8 @@ import numpy as np
 from classifiers import command_line
 from classifiers.model import Model, ModelSpec, differences, save_model
 from classifiers.unpickle import Entries, load_params_and_state
-from linac_tfds import config_names
-from transforms.config import LinacConfig
+from linac_config import config_names
+from linac_config.config import LinacConfig
 
 _ROOT = 'wide_res_net'
 # Flax's names of numbers, and Haiku's.

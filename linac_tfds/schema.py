@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import tensorflow_datasets as tfds
 
-from transforms.config import LinacConfig
+from linac_config.config import LinacConfig
 
 STORAGE_DTYPES = ('float16', 'float32')
 

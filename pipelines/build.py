@@ -20,7 +20,7 @@ from __future__ import annotations
 
 if __name__ == '__main__':
   # Before the imports, which take a second or two.
-  from pipelines import interrupts
+  from pipelines.command_line import interrupts
 
   interrupts.end_at_once()
 
@@ -31,22 +31,25 @@ from collections.abc import Callable
 import tensorflow_datasets as tfds
 
 from linac_tfds import Cifar10Linac, LinacBuilderConfig
-from pipelines import (
-  announcement,
+from pipelines.command_line import (
+  after_build,
+  before_build,
   console,
   dry_run,
-  lock,
   options,
-  private_key,
-  publish,
-  storage,
-  summary,
 )
+from pipelines.dataset import private_key, publish
+from pipelines.dataset.plan import FAILURE_FILE, DatasetPlan
 from pipelines.errors import BuildError, SourceError, printable
-from pipelines.plan import FAILURE_FILE, DatasetPlan
-from pipelines.prepare import Settings, check_folder, check_space, make_plan
-from pipelines.progress import Progress
-from pipelines.runners import Runner
+from pipelines.files import lock, storage
+from pipelines.planning.make_plan import (
+  Settings,
+  check_folder,
+  check_space,
+  make_plan,
+)
+from pipelines.runners.progress import Progress
+from pipelines.runners.runner import Runner
 
 _KEPT = 'What is finished is kept.'
 _NOT_BEGUN = 'Stopped. What earlier runs finished is kept.'
@@ -111,7 +114,7 @@ def build_all(
       plans, failures = _plan_all(configs, make_builder, settings, locks)
       if plans:
         # Now rather than in some hours; they are told again at the end.
-        summary.print_failures(failures, len(configs))
+        after_build.print_failures(failures, len(configs))
         failures |= _build(plans, settings, runner, configs)
     except storage.errors() as error:
       raise BuildError(f'{error}. {_KEPT}') from error
@@ -170,7 +173,7 @@ def _build(
   pending = [p for p, is_done in zip(plans, done, strict=True) if not is_done]
   if pending:
     check_space(pending)
-    announcement.announce(pending, settings, runner, configs)
+    before_build.announce(pending, settings, runner, configs)
     storage.map_files(_stage, pending, remote)
     progress = Progress(pending)
     try:
@@ -188,9 +191,9 @@ def _build(
       if failure.exists():
         failures[plan.config_name] = failure.read_text()
   if len(configs) > 1:
-    summary.print_summaries(plans, failures, progress, totals)
+    after_build.print_summaries(plans, failures, progress, totals)
   elif not failures:
-    summary.print_summary(plans[0], progress, totals)
+    after_build.print_summary(plans[0], progress, totals)
   return failures
 
 
@@ -253,7 +256,7 @@ def main(argv: list[str]) -> int:
     print(f'\n{str(interrupt) or _NOT_BEGUN}', file=sys.stderr)
     return 130
   if failures:
-    summary.print_failures(failures, len(command.configs))
+    after_build.print_failures(failures, len(command.configs))
   return 1 if failures else 0
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 if __name__ == '__main__':
   # Before the imports, which take a second or two.
-  from pipelines import interrupts
+  from pipelines.command_line import interrupts
 
   interrupts.end_at_once()
 
@@ -19,14 +19,15 @@ import argparse
 import pathlib
 import sys
 
-from pipelines import bucket, console, storage
-from pipelines.console import Parser
-from pipelines.errors import BuildError, printable
-from pipelines.published import (
+from pipelines.command_line import console
+from pipelines.command_line.console import Parser
+from pipelines.dataset.published import (
   check_published,
   open_published,
   with_private_key,
 )
+from pipelines.errors import BuildError, printable
+from pipelines.files import bucket, storage
 
 PAGE = 'report.html'
 PICTURES = 'report'

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 if __name__ == '__main__':
   # Before the imports, which take a second or two.
-  from pipelines import interrupts
+  from pipelines.command_line import interrupts
 
   interrupts.end_at_once()
 
@@ -25,11 +25,12 @@ import pathlib
 import sys
 import time
 
-from pipelines import bucket, console, lock, storage
-from pipelines.console import Parser
+from pipelines.command_line import console
+from pipelines.command_line.console import Parser
+from pipelines.dataset.overview import find_statuses, is_of_all_configs
 from pipelines.errors import BuildError, printable
-from pipelines.progress import Progress
-from pipelines.statuses import find_statuses, is_of_all_configs
+from pipelines.files import bucket, lock, storage
+from pipelines.runners.progress import Progress
 
 _SECONDS_BETWEEN_LOOKS = 1
 

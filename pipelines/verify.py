@@ -10,7 +10,7 @@ from __future__ import annotations
 
 if __name__ == '__main__':
   # Before the imports, which take a second or two.
-  from pipelines import interrupts
+  from pipelines.command_line import interrupts
 
   interrupts.end_at_once()
 
@@ -21,19 +21,20 @@ import secrets
 import sys
 
 from linac_tfds.sources import find_source, is_prepared
-from pipelines import bucket, console, storage
-from pipelines.console import Parser
-from pipelines.errors import BuildError, printable
-from pipelines.published import (
+from pipelines.command_line import console
+from pipelines.command_line.console import Parser
+from pipelines.dataset.published import (
   Published,
   check_published,
   open_published,
   with_private_key,
 )
-from pipelines.sources import prepare_source
+from pipelines.errors import BuildError, printable
+from pipelines.files import bucket, storage
 from pipelines.verification.checks import Check, differences, print_checks
 from pipelines.verification.contents import Contents
 from pipelines.verification.metadata import check_metadata
+from pipelines.worker.source import prepare_source
 
 
 def verify(

@@ -1,20 +1,21 @@
 """The LINAC transform: one small implicit neural representation per image.
 
-Exports are lazy, so that `transforms.config` can be imported without JAX.
+It imports nothing of this project but `linac_config`. The names in `__all__`
+are public; they are imported when first used, because JAX takes a second.
 """
 
 import importlib
 
 _EXPORTS = {
-  'LinacConfig': 'config',
-  'Draws': 'draws',
-  'draw': 'draws',
-  'fit': 'fitting',
-  'LinacFit': 'transform',
-  'StartedFit': 'transform',
-  'default_images_per_batch': 'transform',
-  'linac': 'transform',
-  'start_fit': 'transform',
+  'LinacConfig': 'linac_config',
+  'Draws': 'transforms.draws',
+  'draw': 'transforms.draws',
+  'fit': 'transforms.fitting',
+  'LinacFit': 'transforms.transform',
+  'StartedFit': 'transforms.transform',
+  'default_images_per_batch': 'transforms.transform',
+  'linac': 'transforms.transform',
+  'start_fit': 'transforms.transform',
 }
 
 __all__ = list(_EXPORTS)
@@ -23,5 +24,4 @@ __all__ = list(_EXPORTS)
 def __getattr__(name: str):
   if name not in _EXPORTS:
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-  module = importlib.import_module(f'.{_EXPORTS[name]}', __name__)
-  return getattr(module, name)
+  return getattr(importlib.import_module(_EXPORTS[name]), name)

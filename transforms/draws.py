@@ -9,8 +9,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float32, Int32
 
+from linac_config.config import LinacConfig
 from transforms import encoding, keys
-from transforms.config import LinacConfig
 
 # NumPy when drawn, JAX's inside a jitted fit.
 AnyArray = Array | np.ndarray

@@ -7,7 +7,7 @@ same numbers in either precision.
 import numpy as np
 from jaxtyping import Float32
 
-from transforms.config import LinacConfig
+from linac_config.config import LinacConfig
 
 
 def pixel_grid(height: int, width: int) -> np.ndarray:

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from linac_config.config import LinacConfig
 from transforms import inr
-from transforms.config import LinacConfig
 from transforms.draws import AnyArray, Draws
 
 

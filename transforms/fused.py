@@ -21,8 +21,8 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 from jaxtyping import Array, Float
 
+from linac_config.config import LinacConfig
 from transforms import inr
-from transforms.config import LinacConfig
 from transforms.draws import AnyArray, Draws
 
 _TILE = 64

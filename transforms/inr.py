@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from transforms.config import LinacConfig
+from linac_config.config import LinacConfig
 from transforms.draws import Draws
 
 ACTIVATIONS = {

@@ -1,6 +1,6 @@
 """How many images fit into a device's memory together."""
 
-from transforms.config import LinacConfig
+from linac_config.config import LinacConfig
 
 # More keep no device busier and make the padding of a last batch dearer.
 MOST_IMAGES = 512

@@ -9,8 +9,8 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from linac_config.config import LinacConfig
 from transforms import encoding
-from transforms.config import LinacConfig
 from transforms.draws import draw
 from transforms.fitting import fit
 from transforms.memory import images_in_memory

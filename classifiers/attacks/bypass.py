@@ -24,7 +24,7 @@ from classifiers.attacks.pgd import Objective, margins, objective_of
 from classifiers.data import Split
 from classifiers.defended import DefendedClassifier
 from classifiers.model import Model
-from transforms.config import CIFAR10_MEAN, CIFAR10_STD
+from linac_config.config import CIFAR10_MEAN, CIFAR10_STD
 
 _BATCH_SIZE = 50
 

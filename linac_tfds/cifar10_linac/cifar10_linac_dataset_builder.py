@@ -6,8 +6,9 @@ import os
 
 import tensorflow_datasets as tfds
 
-from linac_tfds import config_names, schema, sources
-from transforms.config import LinacConfig
+from linac_config import config_names
+from linac_config.config import LinacConfig
+from linac_tfds import schema, sources
 
 _LICENSE = (
   "Images and labels: as their source is licensed; CIFAR-10's page names no "

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from linac_tfds import config_names
-from pipelines.published import Published, build_rate
+from linac_config import config_names
+from pipelines.dataset.published import Published, build_rate
 from pipelines.reporting.contents import Contents
 from pipelines.reporting.page import Table
 

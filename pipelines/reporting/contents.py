@@ -8,10 +8,10 @@ import random
 import numpy as np
 from tqdm import tqdm
 
-from pipelines.manifest import Manifest
-from pipelines.plan import ShardSpec
-from pipelines.published import Published, read_manifests
-from pipelines.stored import read_examples
+from pipelines.dataset.examples import read_examples
+from pipelines.dataset.manifest import Manifest
+from pipelines.dataset.plan import ShardSpec
+from pipelines.dataset.published import Published, read_manifests
 
 # Best fits and worst fits that are shown, of each.
 NUM_EXTREMES = 4

@@ -7,7 +7,7 @@ import importlib.resources
 
 import jinja2
 
-from pipelines.published import Published
+from pipelines.dataset.published import Published
 from pipelines.reporting.pictures import Picture
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipelines.published import Published
+from pipelines.dataset.published import Published
 from pipelines.reporting import charts
 from pipelines.reporting.contents import Contents, class_name
 from pipelines.reporting.page import Section, Table

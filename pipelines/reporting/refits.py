@@ -9,9 +9,9 @@ from collections.abc import Iterable
 import numpy as np
 from tqdm import tqdm
 
-from pipelines.device import images_per_batch
-from pipelines.plan import DatasetPlan
-from pipelines.stored import distance
+from pipelines.dataset.examples import distance
+from pipelines.dataset.plan import DatasetPlan
+from pipelines.worker.device import images_per_batch
 from transforms import LinacConfig, start_fit
 
 

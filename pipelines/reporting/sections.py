@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pipelines.published import Published
+from pipelines.dataset.published import Published
 from pipelines.reporting import gallery, quality
 from pipelines.reporting.card import config_table
 from pipelines.reporting.contents import Contents
 from pipelines.reporting.page import Section, Table
 from pipelines.reporting.refits import Refits
-from pipelines.writer import device_kind
+from pipelines.worker.write_shard import device_kind
 
 
 def make_sections(

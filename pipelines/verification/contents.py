@@ -10,19 +10,15 @@ from collections.abc import Iterator
 
 from tqdm import tqdm
 
-from pipelines import json_file, storage
-from pipelines.manifest import BadExample, Manifest, array_sha256
-from pipelines.metadata import BAD_EXAMPLES_FILE, METADATA_FILES
-from pipelines.plan import MANIFESTS, ShardSpec
-from pipelines.published import Published
-from pipelines.sources import read_source
-from pipelines.stored import MAX_DISTANCE, read_examples
+from pipelines.dataset.examples import MAX_DISTANCE, read_examples
+from pipelines.dataset.manifest import BadExample, Manifest, array_sha256
+from pipelines.dataset.metadata import BAD_EXAMPLES_FILE, METADATA_FILES
+from pipelines.dataset.plan import MANIFESTS, ShardSpec
+from pipelines.dataset.published import Published
+from pipelines.files import storage, strict_json
 from pipelines.verification.checks import Check, differences
-from pipelines.verification.refit import (
-  is_exact,
-  measures,
-  refit_problems,
-)
+from pipelines.verification.refit import is_exact, measures, refit_problems
+from pipelines.worker.source import read_source
 
 
 class Contents:
@@ -133,7 +129,7 @@ class Contents:
     """Raises ValueError for one of another shard."""
     name = self._file_name(shard)
     path = self._dataset.directory / MANIFESTS / f'{name}.json'
-    manifest = json_file.read(path, Manifest)
+    manifest = strict_json.read(path, Manifest)
     expected = {
       'split': shard.split,
       'index': shard.index,

@@ -7,9 +7,8 @@ import json
 
 import tensorflow_datasets as tfds
 
-from pipelines import json_file
-from pipelines.manifest import Manifest
-from pipelines.metadata import (
+from pipelines.dataset.manifest import Manifest
+from pipelines.dataset.metadata import (
   BAD_EXAMPLES_FILE,
   CROISSANT_FILE,
   FEATURES_FILE,
@@ -19,8 +18,9 @@ from pipelines.metadata import (
   dataset_metadata,
   split_info,
 )
-from pipelines.plan import DATASET
-from pipelines.published import Published, feature_types
+from pipelines.dataset.plan import DATASET
+from pipelines.dataset.published import Published, feature_types
+from pipelines.files import strict_json
 from pipelines.verification.checks import Check, differences
 
 _FIRST_WITH_CROISSANT = '1.0.2'
@@ -128,9 +128,9 @@ def _bad_examples_problems(
     return []
   found, expected = '', bad_example_lines(manifests)
   if path.is_file():
-    most = max(json_file.MAX_BYTES, len(expected.encode()))
+    most = max(strict_json.MAX_BYTES, len(expected.encode()))
     try:
-      found = json_file.read_bytes(path, most).decode(errors='replace')
+      found = strict_json.read_bytes(path, most).decode(errors='replace')
     except ValueError as error:  # It is too large.
       return [str(error)]
   return differences(found, expected, 'text')
@@ -146,7 +146,7 @@ def _croissant_problems(
   from linac_tfds.croissant import croissant  # Takes a second to import.
 
   try:
-    found = json_file.read(dataset.directory / CROISSANT_FILE, dict)
+    found = strict_json.read(dataset.directory / CROISSANT_FILE, dict)
     info = tfds.builder_from_directory(str(dataset.directory)).info
     return differences(found, json.loads(croissant(info)))
   except Exception as error:  # TFDS, mlcroissant and JSON have their own.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pipelines.manifest import BadExample, Manifest, array_sha256
-from pipelines.plan import DatasetPlan
-from pipelines.shards import fit_examples
-from pipelines.stored import MAX_DISTANCE, distance
+from pipelines.dataset.examples import MAX_DISTANCE, distance
+from pipelines.dataset.manifest import BadExample, Manifest, array_sha256
+from pipelines.dataset.plan import DatasetPlan
 from pipelines.verification.checks import differences
-from pipelines.writer import device_kind, library_versions
+from pipelines.worker.task import fit_examples
+from pipelines.worker.write_shard import device_kind, library_versions
 
 
 def measures(example: dict) -> dict:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pipelines import arguments
+from pipelines.command_line import arguments
 from tests.conftest import REPOSITORY
 
 FOLDER = REPOSITORY / 'deploy' / 'dataflow'

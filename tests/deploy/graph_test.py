@@ -7,9 +7,9 @@ from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
-from pipelines import remote
-from pipelines.prepare import Settings
-from pipelines.runners import Runner
+from pipelines.planning.make_plan import Settings
+from pipelines.runners import remote
+from pipelines.runners.runner import Runner
 
 IMAGE = 'europe-docker.pkg.dev/project/linac/linac:1'
 OPTIONS = [

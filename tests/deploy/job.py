@@ -11,7 +11,7 @@ from apache_beam.portability import python_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from pipelines import storage
+from pipelines.files import storage
 
 
 def main(url: str) -> None:

@@ -12,7 +12,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
-from pipelines.flow import build_datasets
+from pipelines.runners.pipeline import build_datasets
 from tests.conftest import REPOSITORY
 from tests.pipelines.conftest import Lab
 

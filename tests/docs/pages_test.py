@@ -23,7 +23,7 @@ import tensorflow_datasets as tfds
 
 from classifiers import command_line
 from linac_tfds.sample.sample_dataset_builder import Builder as Sample
-from pipelines import options
+from pipelines.command_line import options
 from tests.conftest import REPOSITORY
 from tests.gcs.emulator import BUCKET
 from tests.gcs.gateway import gateway

@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from pipelines import storage
+from pipelines.files import storage
 from tests.gcs.emulator import BUCKET
 
 

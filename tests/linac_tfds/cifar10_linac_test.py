@@ -12,9 +12,9 @@ import tensorflow_datasets as tfds
 
 import linac_tfds
 from linac_tfds import Cifar10Linac, LinacBuilderConfig
-from pipelines import options
+from pipelines.command_line import options
 from pipelines.errors import BuildError
-from pipelines.local import launch
+from pipelines.runners.local import launch
 from transforms import LinacConfig, linac
 
 TINY = LinacBuilderConfig(

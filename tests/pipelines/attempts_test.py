@@ -2,9 +2,11 @@
 
 import pytest
 
-from pipelines import flow, publish, storage
-from pipelines.plan import FAILURE_FILE
-from pipelines.shards import finish_shards
+from pipelines.dataset import publish
+from pipelines.dataset.plan import FAILURE_FILE
+from pipelines.files import storage
+from pipelines.runners import pipeline
+from pipelines.worker.task import finish_shards
 
 
 @pytest.fixture
@@ -37,8 +39,10 @@ def test_two_attempts_at_publishing_leave_the_dataset(
   plan, records = finished
   staging = str(plan.staging)
   # The other attempt publishes while this one is at the step.
-  interrupt(monkeypatch, publish, step, lambda: flow.finalise(staging, records))
-  flow.finalise(staging, records)
+  interrupt(
+    monkeypatch, publish, step, lambda: pipeline.finalise(staging, records)
+  )
+  pipeline.finalise(staging, records)
   assert publish.is_published(plan)
   assert not plan.staging.exists()
 
@@ -49,7 +53,7 @@ def test_a_shard_written_after_its_manifest_is_not_published(finished):
   data = bytearray(path.read_bytes())
   data[-20] ^= 1
   path.write_bytes(data)
-  flow.finalise(str(plan.staging), records)
+  pipeline.finalise(str(plan.staging), records)
   assert 'not finished' in (plan.staging / FAILURE_FILE).read_text()
   assert not plan.directory.exists()
 
@@ -57,7 +61,7 @@ def test_a_shard_written_after_its_manifest_is_not_published(finished):
 def test_a_shard_is_not_staged_for_a_published_dataset(finished):
   plan, records = finished
   shard = plan.shards()[0]
-  flow.finalise(str(plan.staging), records)
+  pipeline.finalise(str(plan.staging), records)
   (record,) = finish_shards((shard,))
   assert 'no valid plan' in record.error
   assert not plan.staging.exists()

@@ -125,7 +125,7 @@ def test_a_plan_tells_what_a_build_takes_and_writes_nothing(sample_dir):
   _, errors = process.communicate(timeout=120)
   assert process.returncode == 0, errors
   assert 'INFO absl: ' in errors  # TFDS's logs.
-  assert 'pipelines.local.launch: ' in errors  # The driver's.
+  assert 'pipelines.runners.local.launch: ' in errors  # The driver's.
   files = sample_dir.glob('cifar10_linac/*/1.*/*tfrecord*')
   # PNGs of two images are not quite those of all.
   assert sum(p.stat().st_size for p in files) == pytest.approx(planned, rel=0.1)

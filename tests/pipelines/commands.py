@@ -27,7 +27,7 @@ def workers(process: subprocess.Popen) -> list[psutil.Process]:
   return [
     child
     for child in psutil.Process(process.pid).children(recursive=True)
-    if 'pipelines.local.worker' in child.cmdline()
+    if 'pipelines.runners.local.worker' in child.cmdline()
   ]
 
 

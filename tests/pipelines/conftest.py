@@ -9,9 +9,9 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult
 
 from linac_tfds import Cifar10Linac, LinacBuilderConfig
-from pipelines.flow import build_datasets
-from pipelines.plan import DatasetPlan
-from pipelines.prepare import Settings, make_plan
+from pipelines.dataset.plan import DatasetPlan
+from pipelines.planning.make_plan import Settings, make_plan
+from pipelines.runners.pipeline import build_datasets
 
 TINY = {
   'source': 'sample',

@@ -8,14 +8,15 @@ import sys
 import numpy as np
 import pytest
 
-from pipelines import build, report, status, storage, verify
+from pipelines import build, report, status, verify
+from pipelines.dataset.manifest import sound_manifest
+from pipelines.dataset.private_key import find_private_key
 from pipelines.errors import BuildError
-from pipelines.lock import only_build_in
-from pipelines.manifest import sound_manifest
-from pipelines.prepare import Settings
-from pipelines.private_key import find_private_key
-from pipelines.shards import finish_shards
-from pipelines.sources import read_source
+from pipelines.files import storage
+from pipelines.files.lock import only_build_in
+from pipelines.planning.make_plan import Settings
+from pipelines.worker.source import read_source
+from pipelines.worker.task import finish_shards
 from tests.gcs.gateway import gateway
 from tests.pipelines.conftest import TINY, Lab
 

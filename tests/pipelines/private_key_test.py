@@ -16,11 +16,11 @@ from apache_beam import Pipeline
 
 from linac_tfds import Cifar10Linac, LinacBuilderConfig
 from pipelines import verify
-from pipelines.flow import build_datasets
-from pipelines.plan import FAILURE_FILE
-from pipelines.prepare import Settings, make_plan
-from pipelines.private_key import ENVIRONMENT, warnings
-from pipelines.shards import finish_shards
+from pipelines.dataset.plan import FAILURE_FILE
+from pipelines.dataset.private_key import ENVIRONMENT, warnings
+from pipelines.planning.make_plan import Settings, make_plan
+from pipelines.runners.pipeline import build_datasets
+from pipelines.worker.task import finish_shards
 from tests.pipelines.conftest import TINY
 from transforms import LinacConfig, linac
 
@@ -108,11 +108,11 @@ def test_the_key_is_used_and_found_nowhere(sample_dir, key_file, by_file):
   if by_file:
     status, said = run_watched([*arguments, '--plan'], environment)
     assert status == 0, said.decode()
-    assert b'pipelines.local.trial' in said
+    assert b'pipelines.runners.local.trial' in said
     assert not reveals(said)
   status, said = run_watched(arguments, environment)
   assert status == 0, said.decode()
-  assert b'pipelines.local.worker' in said
+  assert b'pipelines.runners.local.worker' in said
   assert b' INFO ' in said
   assert not reveals(said)
   assert not reveals(folder_contents(sample_dir))

@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 
 from pipelines import verify
-from pipelines.plan import DatasetPlan
-from pipelines.prepare import Settings
-from pipelines.private_key import ENVIRONMENT
-from pipelines.published import open_published
+from pipelines.dataset.examples import read_examples
+from pipelines.dataset.plan import DatasetPlan
+from pipelines.dataset.private_key import ENVIRONMENT
+from pipelines.dataset.published import open_published
+from pipelines.files.tfrecord import read_records, write_records
+from pipelines.planning.make_plan import Settings
 from pipelines.report import main
 from pipelines.reporting import charts, images, page
 from pipelines.reporting.contents import read_contents
 from pipelines.reporting.pictures import picture
 from pipelines.reporting.refits import refit
-from pipelines.stored import read_examples
-from pipelines.tfrecord import read_records, write_records
 from tests.browser import browser
 from tests.pipelines.private_key_test import KEY, plan_of, reveals
 

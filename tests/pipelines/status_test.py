@@ -7,12 +7,12 @@ import shutil
 
 import pytest
 
-from pipelines import lock
-from pipelines.plan import FAILURE_FILE, MANIFESTS
-from pipelines.prepare import Settings
-from pipelines.published import build_rate, open_published
-from pipelines.shards import finish_shards
+from pipelines.dataset.plan import FAILURE_FILE, MANIFESTS
+from pipelines.dataset.published import build_rate, open_published
+from pipelines.files import lock
+from pipelines.planning.make_plan import Settings
 from pipelines.status import main
+from pipelines.worker.task import finish_shards
 
 # Two shards of 50 and one of 20.
 SETTINGS = Settings(examples_per_shard=50)

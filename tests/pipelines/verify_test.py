@@ -11,13 +11,13 @@ import pytest
 import tensorflow_datasets as tfds
 
 from linac_tfds import Cifar10Linac
-from pipelines.prepare import Settings
-from pipelines.published import open_published
-from pipelines.storage import file_sha256
-from pipelines.stored import read_examples
-from pipelines.tfrecord import read_records, write_records
+from pipelines.dataset.examples import read_examples
+from pipelines.dataset.published import open_published
+from pipelines.files.storage import file_sha256
+from pipelines.files.tfrecord import read_records, write_records
+from pipelines.planning.make_plan import Settings
 from pipelines.verify import main
-from pipelines.writer import device_kind, write_shard
+from pipelines.worker.write_shard import device_kind, write_shard
 
 KINDS = {
   'tfrecord': {},

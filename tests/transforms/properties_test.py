@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from linac_config.config import ACTIVATIONS
 from transforms import LinacConfig, encoding, linac
-from transforms.config import ACTIVATIONS
 
 FIELDS = [field.name for field in dataclasses.fields(LinacConfig)]
 WILD = (

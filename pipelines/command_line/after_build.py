@@ -1,0 +1,185 @@
+"""What a build says when it has ended."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+
+from pipelines.dataset.metadata import (
+  BAD_EXAMPLES_FILE,
+  METADATA_FILE,
+  Metadata,
+)
+from pipelines.dataset.plan import DatasetPlan
+from pipelines.errors import BuildError, printable
+from pipelines.files import storage, strict_json
+from pipelines.runners.progress import Progress
+from pipelines.worker import metrics
+
+
+def print_summary(
+  plan: DatasetPlan,
+  progress: Progress | None = None,
+  totals: Counter[str] | None = None,
+) -> None:
+  """Says what was built and how to load it.
+
+  Args:
+    plan: of the published dataset.
+    progress: of the build, or None if there was nothing left to do.
+    totals: of the workers' metrics, or None where the runner has its own UI.
+
+  Raises:
+    BuildError: if the dataset's metadata are damaged.
+  """
+  size = sum(storage.sizes(plan.directory).values())
+  metadata = _metadata(plan)
+  psnr, bad = _psnr(plan, metadata), sum(metadata.bad_examples.values())
+  text = (
+    f'\ncifar10_linac/{plan.config_name} {plan.version}\n'
+    f'  images   {plan.num_examples - bad:,}: {_speed(progress)}\n'
+    f'{_left_out(plan, bad)}'
+    f'{_work(totals or Counter())}'
+    f'  PSNR     {psnr} dB on average\n'
+    f'  size     {size_text(size)} in {plan.directory}\n'
+    f'{_mixture(plan, metadata)}'
+    f'Load it:\n{_load(plan)}'
+  )
+  print(printable(text), flush=True)
+
+
+def print_summaries(
+  plans: list[DatasetPlan],
+  failures: dict[str, str],
+  progress: Progress | None = None,
+  totals: Counter[str] | None = None,
+) -> None:
+  """Says of several datasets in a line each what was built or why not.
+
+  Args:
+    plans: of all datasets.
+    failures: why a dataset was not built, by its config's name.
+    progress: of the build, or None if there was nothing left to do.
+    totals: as for `print_summary`.
+  """
+  lines = [f'\n{len(plans):,} datasets: {_speed(progress)}']
+  lines += _work(totals or Counter()).splitlines()
+  published = [plan for plan in plans if plan.config_name not in failures]
+  lines += [f'  {plan.config_name}: {_measures(plan)}' for plan in published]
+  if published:
+    lines += [f'in {plans[0].directory.parents[1]}. Load one:']
+    lines += [_load(published[0])]
+  print(printable('\n'.join(lines)), flush=True)
+
+
+def _measures(plan: DatasetPlan) -> str:
+  size = size_text(sum(storage.sizes(plan.directory).values()))
+  try:
+    metadata = _metadata(plan)
+    text = f'{size}, PSNR {_psnr(plan, metadata)} dB on average'
+  except BuildError as error:
+    return str(error)
+  if bad := sum(metadata.bad_examples.values()):
+    text += f', {bad:,} left out'
+  if _is_mixture(plan, metadata):
+    text += ', a mixture of devices or of versions of jaxlib'
+  return text
+
+
+def print_failures(failures: dict[str, str], count: int) -> None:
+  """Says which of `count` datasets could not be built, and why."""
+  if not failures:
+    return
+  if count == 1:
+    lines = [f'error: {reason}' for reason in failures.values()]
+  else:
+    lines = [f'error: {len(failures)} of {count} datasets cannot be built:']
+    for name, reason in failures.items():
+      # Of many reasons, the first and the sum.
+      first, *more = reason.splitlines()
+      lines += [f'  {name}: {first}', *(f'    {line}' for line in more[-2:])]
+  print(printable('\n'.join(lines)), file=sys.stderr)
+
+
+def _speed(progress: Progress | None) -> str:
+  if progress is None:
+    return 'all there already; nothing was fitted'
+  rate = progress.fitted / progress.seconds
+  speed = f'{progress.fitted:,} fitted in {progress.seconds:.0f} s'
+  speed += f' ({rate:.1f} images/s)' if progress.fitted else ''
+  return speed + (
+    f', {progress.reused:,} found finished' if progress.reused else ''
+  )
+
+
+def _load(plan: DatasetPlan) -> str:
+  load = 'tfds.load' if plan.file_format == 'tfrecord' else 'tfds.data_source'
+  return (
+    '  import linac_tfds  # Registers the dataset.\n'
+    '  import tensorflow_datasets as tfds\n'
+    f"  ds = {load}('cifar10_linac/{plan.config_name}', split="
+    f"'{plan.splits[0][0]}', data_dir='{plan.data_dir}')"
+  )
+
+
+def size_text(num_bytes: int) -> str:
+  """Such as `31.5 GB`."""
+  if num_bytes < 1e9:
+    return f'{num_bytes / 1e6:.0f} MB'
+  return f'{num_bytes / 1e9:.1f} GB'
+
+
+def _left_out(plan: DatasetPlan, count: int) -> str:
+  if not count:
+    return ''
+  return f'  left out {count:,}, see {plan.directory / BAD_EXAMPLES_FILE}\n'
+
+
+def _work(totals: Counter[str]) -> str:
+  """A line on what the workers did."""
+  if not totals[metrics.IMAGES_FITTED]:
+    return ''
+  milliseconds = totals[metrics.FIT_MILLISECONDS]
+  images = totals[metrics.IMAGES_FITTED] + totals[metrics.BAD_EXAMPLES]
+  return (
+    f'  shards   {totals[metrics.SHARDS_WRITTEN]:,} written '
+    f'({size_text(totals[metrics.BYTES_WRITTEN])}), '
+    f'{totals[metrics.SHARDS_REUSED]:,} reused; a worker fits an image in '
+    f'{milliseconds / images:.0f} ms\n'
+  )
+
+
+def _mixture(plan: DatasetPlan, metadata: Metadata) -> str:
+  """A note on shards whose bits may differ by where they were made."""
+  if not _is_mixture(plan, metadata):
+    return ''
+  devices = ' and '.join(metadata.devices)
+  versions = ' and '.join(metadata.library_versions['jaxlib'])
+  return (
+    f'  mixture  shards come from {devices} under jaxlib {versions};\n'
+    '           float32 bits may differ (--strict_devices refuses that)\n'
+  )
+
+
+def _is_mixture(plan: DatasetPlan, metadata: Metadata) -> bool:
+  makers = len(metadata.devices) * len(metadata.library_versions['jaxlib'])
+  return makers > 1 and plan.config.precision == 'float32'
+
+
+def _psnr(plan: DatasetPlan, metadata: Metadata) -> str:
+  """The mean PSNR of each split."""
+  means = [(split, metadata.psnr[split]['mean']) for split, _ in plan.splits]
+  return ', '.join(f'{split} {mean:.2f}' for split, mean in means)
+
+
+def _metadata(plan: DatasetPlan) -> Metadata:
+  """What a published dataset records of itself."""
+  path = plan.directory / METADATA_FILE
+  try:
+    metadata = strict_json.read(path, Metadata)
+    _psnr(plan, metadata)
+    return metadata
+  except (LookupError, ValueError) as error:
+    raise BuildError(
+      f'{path} is damaged: {error}\nRun the same command again: it mends that.'
+    ) from error

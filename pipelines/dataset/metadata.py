@@ -1,0 +1,188 @@
+"""The files that describe a published dataset, beside its shards."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import statistics
+import tempfile
+
+import tensorflow_datasets as tfds
+from etils import epath
+
+from linac_tfds import Cifar10Linac, LinacBuilderConfig, schema
+from pipelines.dataset.manifest import Manifest
+from pipelines.dataset.plan import DATASET, DatasetPlan, ShardSpec
+
+# A dataset is visible to TFDS when this file is there.
+INFO_FILE = 'dataset_info.json'
+FEATURES_FILE = 'features.json'
+LABELS_FILE = 'label.labels.txt'
+# Its provenance.
+METADATA_FILE = 'metadata.json'
+# For search engines and other readers than TFDS, which does without it.
+CROISSANT_FILE = 'croissant.json'
+# What was left out, an object a line; there if anything was.
+BAD_EXAMPLES_FILE = 'bad_examples.jsonl'
+# What every dataset has.
+METADATA_FILES = (
+  FEATURES_FILE,
+  LABELS_FILE,
+  METADATA_FILE,
+  CROISSANT_FILE,
+  INFO_FILE,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Metadata:
+  """The fields of `metadata.json`, as `dataset_metadata` makes them."""
+
+  fingerprint: str
+  config: dict
+  private_key: dict[str, str] | None
+  source: dict[str, str]
+  shard_stops: list[tuple[str, list[int]]]
+  storage_dtype: str
+  file_format: str
+  min_psnr: float | None
+  version: str
+  library_versions: dict[str, list[str]]
+  bad_examples: dict[str, int]
+  devices: list[str]
+  psnr: dict[str, dict[str, float]]
+
+
+def texts(
+  plan: DatasetPlan, manifests: dict[ShardSpec, Manifest]
+) -> dict[str, str]:
+  """The contents of a dataset's files, by name.
+
+  Args:
+    plan: of the dataset.
+    manifests: of all its shards.
+  """
+  from linac_tfds.croissant import croissant  # Takes a second to import.
+
+  by_split = {
+    split: [m for shard, m in manifests.items() if shard.split == split]
+    for split, _ in plan.splits
+  }
+  with tempfile.TemporaryDirectory() as folder:
+    info = _dataset_info(plan, by_split, folder)
+    info.write_to_directory(epath.Path(folder))
+    # It writes the licence once more, without a suffix.
+    found = {p.name: p.read_text() for p in pathlib.Path(folder).glob('*.*')}
+  found[CROISSANT_FILE] = croissant(info)
+  if lines := bad_example_lines(by_split):
+    found[BAD_EXAMPLES_FILE] = lines
+  return found
+
+
+def default_config_texts() -> dict[str, str]:
+  """The contents of files that say which config is meant where none is named.
+
+  Their paths are relative to the folder that all configs share.
+  """
+  default = Cifar10Linac.BUILDER_CONFIGS[0].name
+  with tempfile.TemporaryDirectory() as folder:
+    tfds.core.dataset_builder._save_default_config_name(
+      epath.Path(folder), default_config_name=default
+    )
+    return {
+      str(path.relative_to(folder)): path.read_text()
+      for path in pathlib.Path(folder).rglob('*')
+      if path.is_file()
+    }
+
+
+def _dataset_info(
+  plan: DatasetPlan, by_split: dict[str, list[Manifest]], empty_dir: str
+) -> tfds.core.DatasetInfo:
+  builder = Cifar10Linac(
+    config=_builder_config(plan),
+    data_dir=empty_dir,  # In the dataset's own, it would read what is there.
+    source_data_dir=plan.source.data_dir,
+  )
+  info = builder.make_info(
+    schema.example_features(plan.source.schema, plan.config, plan.storage_dtype)
+  )
+  info.set_file_format(plan.file_format, override=True)
+  info.set_splits(
+    tfds.core.SplitDict(
+      [split_info(plan, split, parts) for split, parts in by_split.items()]
+    )
+  )
+  info.metadata.update(dataset_metadata(plan, by_split))
+  return info
+
+
+def _builder_config(plan: DatasetPlan) -> str | LinacBuilderConfig:
+  if not plan.private_key:
+    return plan.config_name
+  fields = {k: v for k, v in vars(plan.config).items() if k != 'seed'}
+  return LinacBuilderConfig(
+    source=plan.source.name, private_name=plan.private_key.name, **fields
+  )
+
+
+def split_info(
+  plan: DatasetPlan, split: str, manifests: list[Manifest]
+) -> tfds.core.SplitInfo:
+  """What TFDS records of a split, from the manifests of its shards."""
+  return tfds.core.SplitInfo(
+    name=split,
+    shard_lengths=[m.num_examples for m in manifests],
+    num_bytes=sum(m.example_bytes for m in manifests),
+    filename_template=tfds.core.naming.ShardedFileTemplate(
+      data_dir=str(plan.directory),
+      dataset_name=DATASET,
+      split=split,
+      filetype_suffix=plan.file_format,
+    ),
+  )
+
+
+def dataset_metadata(
+  plan: DatasetPlan, by_split: dict[str, list[Manifest]]
+) -> dict:
+  """The dataset's provenance, for `info.metadata`."""
+  manifests = [m for parts in by_split.values() for m in parts]
+  versions = {(k, v) for m in manifests for k, v in m.versions.items()}
+  return {
+    'fingerprint': plan.fingerprint,
+    **plan.identity,
+    'library_versions': {
+      name: sorted(v for k, v in versions if k == name)
+      for name in sorted({name for name, _ in versions})
+    },
+    'bad_examples': {
+      split: sum(len(m.bad_examples) for m in parts)
+      for split, parts in by_split.items()
+    },
+    'devices': sorted({m.device for m in manifests}),
+    'psnr': {
+      split: _statistics([value for m in parts for value in m.psnr])
+      for split, parts in by_split.items()
+    },
+  }
+
+
+def _statistics(values: list[float]) -> dict[str, float]:
+  return {
+    'mean': statistics.fmean(values),
+    'min': min(values),
+    'median': statistics.median(values),
+    'max': max(values),
+  }
+
+
+def bad_example_lines(by_split: dict[str, list[Manifest]]) -> str:
+  """The contents of `BAD_EXAMPLES_FILE`."""
+  return ''.join(
+    json.dumps({'split': split, **dataclasses.asdict(example)}) + '\n'
+    for split, manifests in by_split.items()
+    for manifest in manifests
+    for example in manifest.bad_examples
+  )

@@ -1,0 +1,205 @@
+"""Looks at the datasets in a folder: how far they are, and what they do."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+import time
+
+import tensorflow_datasets as tfds
+from tqdm import tqdm
+
+from pipelines.dataset.manifest import read_manifests
+from pipelines.dataset.metadata import BAD_EXAMPLES_FILE, INFO_FILE
+from pipelines.dataset.plan import (
+  DATASET,
+  FAILURE_FILE,
+  MANIFESTS,
+  PLAN_FILE,
+  DatasetPlan,
+  load_plan,
+)
+from pipelines.dataset.published import build_rate, open_published
+from pipelines.files import lock, storage
+from pipelines.runners.progress import finished_shards, shard_sizes
+
+# A version's folder, or its staging folder.
+_FOLDER = re.compile(r'(staging\.)?(\d+\.\d+\.\d+)(?(1)\.[0-9a-f]{16})')
+# Reasons that are told; a finished dataset has a file of them all.
+_MAX_REASONS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+  """How far a dataset is.
+
+  Attributes:
+    plan: of the dataset.
+    state: `'finished'`, `'running'`, `'stopped'` or `'failed'`.
+    since: when its last build started, in seconds since the epoch; None if that
+      is not known any more.
+    shards: finished ones.
+    images: in the finished shards, bad ones too.
+    rate: images/s of the last build, or None if that is not known.
+    num_bad: examples that could not be fitted, so far.
+    notes: why, or why the build failed; lines.
+  """
+
+  plan: DatasetPlan
+  state: str
+  since: float | None
+  shards: int
+  images: int
+  rate: float | None
+  num_bad: int
+  notes: list[str]
+
+  def __str__(self) -> str:
+    plan, total = self.plan, self.plan.num_examples
+    percent = 100 * self.images // total  # 100 is for all of them.
+    rate = f'{self.rate:.1f} images/s' if self.rate else 'not known'
+    lines = [
+      f'cifar10_linac/{plan.config_name} {plan.version}: {self._state()}',
+      f'  shards   {self.shards:,} of {len(plan.shards()):,}',
+      f'  images   {self.images:,} of {total:,} ({percent}%)',
+      f'  speed    {rate}',
+    ]
+    if self.state == 'running' and self.rate:
+      left = tqdm.format_interval((total - self.images) / self.rate)
+      lines.append(f'  left     {left}')
+    folder = plan.directory if self.state == 'finished' else plan.staging
+    lines += [f'  bad      {self.num_bad:,} examples', f'  folder   {folder}']
+    return '\n'.join([*lines, *(f'  {note}' for note in self.notes)])
+
+  def line(self) -> str:
+    """The same in a line."""
+    text = (
+      f'{self.plan.config_name} {self.plan.version}: {self.state}, '
+      f'{self.images:,} of {self.plan.num_examples:,} images'
+    )
+    return text + (f', {self.num_bad:,} bad' if self.num_bad else '')
+
+  def _state(self) -> str:
+    if self.state == 'running':
+      begun = time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(self.since))
+      holder = lock.holder(self.plan.directory.parent)
+      return f'running since {begun}' + (f', {holder}' if holder else '')
+    if self.state == 'finished':
+      return 'finished'
+    return f'{self.state}; the command that began it goes on'
+
+
+def find_statuses(directory: pathlib.Path) -> list[Status]:
+  """Looks at the datasets of a folder: the newest and all unfinished ones.
+
+  Args:
+    directory: a config's folder, a version's or a staging folder, or that of
+      all configs.
+
+  Raises:
+    BuildError: if the plan of a staging folder is damaged.
+    OSError: if files cannot be read.
+    ValueError: if there is no dataset, or its metadata are damaged.
+  """
+  folders = [directory]
+  if is_of_all_configs(directory):
+    folders = [path for path in storage.entries(directory) if _versions(path)]
+  if found := [status for folder in folders for status in _find(folder)]:
+    return found
+  folder = directory.parent if _FOLDER.fullmatch(directory.name) else directory
+  if folder.is_dir() and lock.is_held(folder):
+    raise ValueError(
+      f'A build in {folder} is about to begin; look again in a moment.'
+    )
+  raise ValueError(
+    f'{directory} holds no LINAC dataset, neither finished nor begun. Pass '
+    "a config's folder, such as DATA_DIR/cifar10_linac/seed_42, or a "
+    "version's in it."
+  )
+
+
+def is_of_all_configs(directory: pathlib.Path) -> bool:
+  """Whether a folder is the one that all configs share."""
+  return directory.name == DATASET and not _versions(directory)
+
+
+def _versions(folder: pathlib.Path) -> list[pathlib.Path]:
+  """The versions and staging folders of a config."""
+  if not folder.is_dir():
+    return []
+  return [p for p in storage.entries(folder) if _FOLDER.fullmatch(p.name)]
+
+
+def _find(directory: pathlib.Path) -> list[Status]:
+  match = _FOLDER.fullmatch(directory.name)
+  found = _versions(directory.parent if match else directory)
+  begun = {path: storage.times(path).get(PLAN_FILE) for path in found}
+  staged = [path for path, at in begun.items() if at is not None]
+  published = sorted(
+    filter(_is_published, found),
+    key=lambda path: tfds.core.Version(path.name),
+  )
+  newest = max(staged, key=begun.get, default=None)
+  if directory in staged:
+    published, staged = [], [directory]
+  elif match:  # A staging folder is gone when its version is published.
+    published = [path for path in published if path.name == match[2]]
+    staged = [path for path in staged if f'.{match[2]}.' in path.name]
+  return [
+    *map(_published_status, published[-1:]),
+    *(_staged_status(path, begun[path], path == newest) for path in staged),
+  ]
+
+
+def _is_published(path: pathlib.Path) -> bool:
+  return (path / INFO_FILE).exists() and (path / MANIFESTS).exists()
+
+
+def _published_status(directory: pathlib.Path) -> Status:
+  dataset = open_published(directory)
+  plan, bad = dataset.plan, sum(dataset.metadata.bad_examples.values())
+  sizes = shard_sizes(plan)
+  return Status(
+    plan=plan,
+    state='finished',
+    since=None,
+    shards=len(sizes),
+    images=sum(sizes.values()),
+    rate=build_rate(dataset),
+    num_bad=bad,
+    notes=[f'They are listed in {BAD_EXAMPLES_FILE}.'] if bad else [],
+  )
+
+
+def _staged_status(
+  staging: pathlib.Path, since: float, is_newest: bool
+) -> Status:
+  """How far an unfinished dataset is; of several, only the newest can run.
+
+  Its last build wrote its plan at `since`.
+  """
+  plan = load_plan(str(staging))
+  sizes = shard_sizes(plan)
+  finished = finished_shards(plan, sizes)
+  manifests = read_manifests(plan).values()
+  bad = [example for m in manifests if m for example in m.bad_examples]
+  notes = [f'{example.id!r}: {example.reason}' for example in bad]
+  failure, state = staging / FAILURE_FILE, 'stopped'
+  if is_newest and lock.is_held(staging.parent):
+    state, until = 'running', time.time()
+  else:
+    until = max(finished.values(), default=since)
+    if failure.exists():
+      state, notes = 'failed', failure.read_text().splitlines()
+  fitted = sum(sizes[name] for name, at in finished.items() if at >= since)
+  return Status(
+    plan=plan,
+    state=state,
+    since=since,
+    shards=len(finished),
+    images=sum(sizes[name] for name in finished),
+    rate=fitted / (until - since) if fitted and until > since else None,
+    num_bad=len(bad),
+    notes=notes[-_MAX_REASONS:],
+  )

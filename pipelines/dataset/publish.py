@@ -1,0 +1,296 @@
+"""Makes a finished dataset visible to TFDS, all at once."""
+
+from __future__ import annotations
+
+import math
+import pathlib
+import re
+
+from pipelines.dataset import metadata
+from pipelines.dataset.manifest import Manifest, read_manifests
+from pipelines.dataset.metadata import (
+  BAD_EXAMPLES_FILE,
+  INFO_FILE,
+  METADATA_FILE,
+  METADATA_FILES,
+)
+from pipelines.dataset.plan import (
+  DATASET,
+  MANIFESTS,
+  PLAN_FILE,
+  DatasetPlan,
+  ShardSpec,
+  load_plan,
+)
+from pipelines.errors import BuildError
+from pipelines.files import storage, strict_json
+
+
+def publish(staging: str, sha256: dict[ShardSpec, str]) -> None:
+  """Publishes the dataset whose shards are all in a staging folder.
+
+  Files are linked, not moved: until `dataset_info.json` is in place, last of
+  all, staging is whole, and whatever fails can be tried again. Nothing that
+  belongs to the dataset is removed, so that two workers may publish it at once.
+
+  Args:
+    staging: the folder. If it is gone, the dataset is published already.
+    sha256: of each shard's file, as this run's workers wrote or verified it.
+
+  Raises:
+    BuildError: if a shard is missing or not sound, or another dataset is in the
+      way.
+  """
+  if not (storage.path(staging) / PLAN_FILE).exists():
+    return
+  plan = load_plan(staging)
+  if not _was_published(plan, sha256):
+    manifests = _all_manifests(plan, sha256)
+    check_target(plan)
+    _clear(plan)
+    _link(plan, _parts(plan), plan.staging, plan.directory)
+    _publish_info(plan, manifests)
+  remove_staging(plan)
+
+
+def _parts(plan: DatasetPlan) -> list[str]:
+  """The files of all shards, relative to their folder."""
+  names = [shard.file_name(plan.file_format) for shard in plan.shards()]
+  return names + [f'{MANIFESTS}/{name}.json' for name in names]
+
+
+def _link(
+  plan: DatasetPlan,
+  parts: list[str],
+  source: pathlib.Path,
+  target: pathlib.Path,
+) -> None:
+  (target / MANIFESTS).mkdir(parents=True, exist_ok=True)
+  storage.map_files(
+    lambda part: storage.link(source / part, target / part),
+    parts,
+    storage.is_remote(plan.staging),
+  )
+
+
+def _was_published(plan: DatasetPlan, sha256: dict[ShardSpec, str]) -> bool:
+  """Whether an earlier attempt only failed to remove staging."""
+  if not is_published(plan):
+    return False
+  found = read_manifests(plan, plan.directory)
+  return all(found[s] and found[s].sha256 == sha256.get(s) for s in found)
+
+
+def remove_staging(plan: DatasetPlan) -> None:
+  """Removes staging, the plan last: while it is there, so may be the rest."""
+  found = storage.entries(plan.staging)
+  storage.map_files(
+    storage.remove,
+    [path for path in found if path.name not in (PLAN_FILE, MANIFESTS)]
+    + storage.entries(plan.staging / MANIFESTS),
+    storage.is_remote(plan.staging),
+  )
+  storage.remove(plan.staging)
+
+
+def published_fingerprint(plan: DatasetPlan) -> str | None:
+  """The fingerprint of the dataset under the plan's name, if there is one.
+
+  It is `'unknown'` where neither the dataset's metadata tell it nor its shards.
+  """
+  if not (plan.directory / INFO_FILE).exists():
+    return None
+  try:
+    recorded = strict_json.read(plan.directory / METADATA_FILE, dict)
+    found = strict_json.convert(recorded.get('fingerprint'), str)
+  except (OSError, ValueError):
+    found = 'unknown'
+  # Shards tell, too, and are not all damaged at once.
+  if found != plan.fingerprint and any(
+    read_manifests(plan, plan.directory).values()
+  ):
+    return plan.fingerprint
+  return found if re.fullmatch('[0-9a-f]{64}', found) else 'unknown'
+
+
+def is_published(plan: DatasetPlan) -> bool:
+  """Whether the plan's dataset is there, no file missing or damaged."""
+  manifests = _whole_manifests(plan)
+  return bool(manifests) and not _changed_texts(plan, manifests)
+
+
+def mend_texts(plan: DatasetPlan) -> bool:
+  """Mends the files that describe a published dataset.
+
+  They may be damaged, or of another version of TFDS.
+
+  Returns:
+    Whether all of the dataset is there then. If not, shards are missing.
+  """
+  manifests = _whole_manifests(plan)
+  changed = _changed_texts(plan, manifests) if manifests else {}
+  for name in sorted(changed, key=INFO_FILE.__eq__):
+    if changed[name] is None:
+      storage.remove(plan.directory / name)
+    else:
+      storage.write_text(plan.directory / name, changed[name])
+  return bool(manifests)
+
+
+def _whole_manifests(plan: DatasetPlan) -> dict[ShardSpec, Manifest]:
+  """The manifests of a published dataset, if all shards are what they say."""
+  if published_fingerprint(plan) != plan.fingerprint:
+    return {}
+  manifests = read_manifests(plan, plan.directory)
+
+  def check(shard: ShardSpec) -> bool:
+    path = plan.directory / shard.file_name(plan.file_format)
+    try:
+      return storage.file_sha256(path) == manifests[shard].sha256
+    except OSError:
+      return False
+
+  remote = storage.is_remote(plan.directory)
+  whole = all(manifests.values()) and all(
+    storage.map_files(check, manifests, remote)
+  )
+  return manifests if whole else {}
+
+
+def _changed_texts(
+  plan: DatasetPlan, manifests: dict[ShardSpec, Manifest]
+) -> dict[str, str | None]:
+  """What files that no build leaves so should hold; None if nothing."""
+  expected = metadata.texts(plan, manifests)
+
+  def is_changed(name: str) -> bool:
+    text = expected.get(name)
+    data = b'' if text is None else text.encode()
+    try:
+      with (plan.directory / name).open('rb') as f:
+        return text is None or f.read(len(data) + 1) != data
+    except FileNotFoundError:
+      return text is not None
+
+  names = (*METADATA_FILES, BAD_EXAMPLES_FILE)
+  changed = storage.map_files(
+    is_changed, names, storage.is_remote(plan.directory)
+  )
+  return {n: expected.get(n) for n, c in zip(names, changed, strict=True) if c}
+
+
+def restage(plan: DatasetPlan) -> None:
+  """Links what is left of a published dataset into staging.
+
+  There it is checked like all that is staged, and what is sound is kept.
+  """
+  published, staged = _files(plan.directory), _files(plan.staging)
+  parts = [p for p in _parts(plan) if p in published and p not in staged]
+  _link(plan, parts, plan.directory, plan.staging)
+
+
+def _files(folder: pathlib.Path) -> set[str]:
+  """The files of a folder and of its manifests, relative to it."""
+  manifests = {p.name for p in storage.entries(folder / MANIFESTS)}
+  return {p.name for p in storage.entries(folder)} | {
+    f'{MANIFESTS}/{name}' for name in manifests
+  }
+
+
+def check_target(plan: DatasetPlan) -> None:
+  """Refuses to touch what is not an unfinished dataset of this very plan.
+
+  Raises:
+    BuildError: if another dataset, or anything else, is in the way.
+  """
+  target = plan.directory
+  found = published_fingerprint(plan)
+  if found and found != plan.fingerprint and not plan.overwrite:
+    raise BuildError(
+      f'{target} holds another dataset of this name: its fingerprint is '
+      f'{found[:16]}, this one would have {plan.fingerprint[:16]} (they differ '
+      'in splits, limits, storage, shards or the version of the source).\nPass '
+      '--overwrite to replace it, or another --data_dir.'
+    )
+  found = storage.entries(target)
+  foreign = [path.name for path in found if not _is_ours(path)]
+  if foreign:
+    raise BuildError(
+      f'{target} holds files that are not of this dataset: '
+      f'{", ".join(foreign[:5])}. Move them away, or pass another '
+      '--data_dir.'
+    )
+
+
+def _all_manifests(
+  plan: DatasetPlan, sha256: dict[ShardSpec, str]
+) -> dict[ShardSpec, Manifest]:
+  manifests = read_manifests(plan)
+  uploaded, suspect = storage.uploaded_hashes(plan.staging), _suspect(plan)
+  for shard, manifest in manifests.items():
+    path = plan.staging / shard.file_name(plan.file_format)
+    found = uploaded.get(path.name)
+    if found is None and path.name in suspect:
+      found = storage.file_sha256(path) if path.exists() else 'gone'
+    if (
+      not manifest
+      or manifest.sha256 != sha256.get(shard)
+      or manifest.sha256 != (found or manifest.sha256)
+    ):
+      raise BuildError(
+        f'The shard {path} is not finished; run the same command again.'
+      )
+  return manifests
+
+
+def _suspect(plan: DatasetPlan) -> set[str]:
+  """Staged shards that are gone, or newer than their manifests.
+
+  A worker that was given up may have written one once more.
+  """
+  shards = storage.times(plan.staging)
+  manifests = storage.times(plan.staging / MANIFESTS)
+  names = [shard.file_name(plan.file_format) for shard in plan.shards()]
+  return {
+    name
+    for name in names
+    if shards.get(name, math.inf) > manifests.get(f'{name}.json', 0)
+  }
+
+
+def _is_ours(path: pathlib.Path) -> bool:
+  names = (MANIFESTS, BAD_EXAMPLES_FILE, *METADATA_FILES)
+  name = storage.final_name(path)
+  return name in names or name.startswith(f'{DATASET}-')
+
+
+def _clear(plan: DatasetPlan) -> None:
+  """Removes what is there of another dataset, its visibility first."""
+  target = plan.directory
+  if plan.overwrite or published_fingerprint(plan) != plan.fingerprint:
+    storage.remove(target / INFO_FILE)
+  parts = {target / part for part in _parts(plan)}
+  found = [*storage.entries(target), *storage.entries(target / MANIFESTS)]
+  for path in found:
+    if path.name.startswith(f'{DATASET}-') and path not in parts:
+      storage.remove(path)
+
+
+def _publish_info(
+  plan: DatasetPlan, manifests: dict[ShardSpec, Manifest]
+) -> None:
+  """Writes the files that describe the dataset, `dataset_info.json` last."""
+  for name, text in metadata.default_config_texts().items():
+    target = plan.directory.parents[1] / name
+    target.parent.mkdir(exist_ok=True)
+    # All datasets share it, and a bucket takes one write of it a second.
+    if not target.exists() or target.read_text() != text:
+      storage.write_text(target, text)
+  texts = metadata.texts(plan, manifests)
+  if BAD_EXAMPLES_FILE not in texts:
+    storage.remove(plan.directory / BAD_EXAMPLES_FILE)
+  staged = plan.staging / 'info'
+  staged.mkdir(exist_ok=True)
+  for name in sorted(texts, key=INFO_FILE.__eq__):
+    storage.write_text(staged / name, texts[name])
+    storage.link(staged / name, plan.directory / name)

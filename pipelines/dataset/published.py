@@ -1,0 +1,257 @@
+"""Reads a published dataset, taking nothing in it on trust."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+
+import tensorflow_datasets as tfds
+from google.protobuf import json_format
+
+from linac_config import config_names
+from linac_config.config import LinacConfig
+from linac_tfds.schema import STORAGE_DTYPES, ImageSchema, example_features
+from pipelines.dataset.manifest import Manifest, describes
+from pipelines.dataset.metadata import (
+  FEATURES_FILE,
+  INFO_FILE,
+  LABELS_FILE,
+  METADATA_FILE,
+  Metadata,
+)
+from pipelines.dataset.plan import (
+  MANIFESTS,
+  SPLIT_NAME,
+  DatasetPlan,
+  ShardSpec,
+  SourceSpec,
+)
+from pipelines.dataset.private_key import ENVIRONMENT, PrivateKey
+from pipelines.files import storage, strict_json
+from pipelines.planning.make_plan import FILE_FORMATS
+from pipelines.runners.progress import shard_sizes
+
+# The largest shard of a build that was not told how large.
+_LARGEST_DEFAULT = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+  """A published dataset.
+
+  Attributes:
+    directory: its version's folder.
+    metadata: as recorded.
+    plan: that the metadata describe; where the source is, it does not say.
+    features: that examples of the plan have.
+  """
+
+  directory: pathlib.Path
+  metadata: Metadata
+  plan: DatasetPlan
+  features: tfds.features.FeaturesDict
+
+
+def check_published(directory: pathlib.Path) -> None:
+  """Raises ValueError if a folder is not that of a published version."""
+  for name in (INFO_FILE, MANIFESTS):
+    path = directory / name
+    if not (path.is_dir() if name == MANIFESTS else path.is_file()):
+      raise ValueError(
+        f'{directory} is no published LINAC dataset: it has no {name}. Pass '
+        "a version's folder, such as DATA_DIR/cifar10_linac/seed_42/1.0.2."
+      )
+
+
+def open_published(directory: pathlib.Path) -> Published:
+  """Reads what the metadata tell.
+
+  Raises:
+    OSError: if they cannot be read.
+    ValueError: naming the file and what in it no build would write.
+  """
+  metadata = strict_json.read(directory / METADATA_FILE, Metadata)
+  images = _load_schema(directory)
+  try:
+    _check_metadata(metadata)
+    plan = _recorded_plan(metadata, directory, images)
+    _ = plan.config_name  # Raises for a name that is none.
+  except (TypeError, ValueError) as error:
+    raise ValueError(f'{METADATA_FILE} describes no build: {error}') from error
+  features = example_features(images, plan.config, plan.storage_dtype)
+  return Published(directory, metadata, plan, features)
+
+
+def read_manifests(dataset: Published) -> dict[ShardSpec, Manifest]:
+  """The manifests of all shards, in order.
+
+  Raises:
+    OSError: if one cannot be read.
+    ValueError: if one is damaged.
+  """
+
+  def read(shard: ShardSpec) -> Manifest:
+    name = shard.file_name(dataset.plan.file_format)
+    path = dataset.directory / MANIFESTS / f'{name}.json'
+    manifest = strict_json.read(path, Manifest)
+    if not describes(manifest, dataset.plan, shard):
+      raise ValueError(
+        f'{path} is not the manifest of its shard. `python -m pipelines.verify '
+        f'{dataset.directory}` says what is wrong.'
+      )
+    return manifest
+
+  shards = dataset.plan.shards()
+  found = storage.map_files(read, shards, storage.is_remote(dataset.directory))
+  return dict(zip(shards, found, strict=True))
+
+
+def build_rate(dataset: Published) -> float | None:
+  """Images/s from the first finished shard to the last, by the files' times.
+
+  Pauses of an interrupted build count. A copy of a dataset has times of its
+  own, by which a shard is not followed by its manifest, before the next shard.
+
+  Returns:
+    The rate, or None if the files' times do not tell it.
+  """
+  sizes = shard_sizes(dataset.plan)
+  shards = storage.times(dataset.directory)
+  manifests = storage.times(dataset.directory / MANIFESTS)
+  try:
+    finished = sorted(
+      (manifests[name], shards[name.removesuffix('.json')], size)
+      for name, size in sizes.items()
+    )
+  except KeyError:  # A file is missing.
+    return None
+  first, _, size = finished[0]
+  in_turn = first < max(shard for _, shard, _ in finished)
+  followed = all(shard <= manifest for manifest, shard, _ in finished)
+  if not in_turn or not followed:
+    return None
+  return (sum(sizes.values()) - size) / (finished[-1][0] - first)
+
+
+def with_private_key(
+  dataset: Published, private_key_file: str | None
+) -> tuple[Published, str]:
+  """The dataset with its private key's place, and why nothing can be fitted.
+
+  Args:
+    dataset: whose key may be private.
+    private_key_file: that holds it then, or None for `LINAC_PRIVATE_KEY`.
+
+  Raises:
+    ValueError: if what should be the key is none.
+  """
+  key = dataset.plan.private_key
+  if key is None:
+    return dataset, ''
+  if private_key_file is None and ENVIRONMENT not in os.environ:
+    return dataset, 'its key is private; pass --private_key_file'
+  key = dataclasses.replace(key, file=private_key_file)
+  key.read()
+  plan = dataclasses.replace(dataset.plan, private_key=key)
+  return dataclasses.replace(dataset, plan=plan), ''
+
+
+def _load_schema(directory: pathlib.Path) -> ImageSchema:
+  """The images' shape and the labels' names."""
+  features = _load_types(strict_json.read_bytes(directory / FEATURES_FILE))
+  try:
+    image = features['featuresDict']['features']['image']['image']
+    # Protocol buffers write whole numbers as text.
+    shape = strict_json.convert(
+      image['shape']['dimensions'], tuple[str, str, str]
+    )
+    height, width, channels = map(int, shape)
+    if min(height, width, channels) < 1:
+      raise ValueError(f'its shape is {shape}')
+    labels = tfds.features.ClassLabel(names_file=str(directory / LABELS_FILE))
+  except (LookupError, TypeError, ValueError) as error:
+    raise ValueError(
+      f'{FEATURES_FILE} and {LABELS_FILE} describe no labelled image: {error!r}'
+    ) from error
+  return ImageSchema((height, width, channels), tuple(labels.names), True)
+
+
+def _check_metadata(metadata: Metadata) -> None:
+  """Raises ValueError for what could not be planned with."""
+  for name, choices in (
+    ('storage_dtype', STORAGE_DTYPES),
+    ('file_format', FILE_FORMATS),
+  ):
+    if (value := getattr(metadata, name)) not in choices:
+      raise ValueError(f'{name}={value!r:.60} is none of {", ".join(choices)}')
+  if metadata.source.keys() != {'name', 'version'}:
+    raise ValueError(f'source={metadata.source!r:.60} is no name and version')
+  for version in (metadata.version, metadata.source['version']):
+    if not re.fullmatch(r'\d+\.\d+\.\d+', version):
+      raise ValueError(f'version={version!r:.60} is not like 1.0.0')
+  names = [split for split, _ in metadata.shard_stops]
+  if not names or len(set(names)) < len(names):
+    raise ValueError(f'shard_stops name the splits {names!r:.60}')
+  for split, stops in metadata.shard_stops:
+    if not SPLIT_NAME.fullmatch(split):
+      raise ValueError(f'shard_stops name the split {split!r:.60}')
+    if not stops or min(_sizes(stops)) < 1:
+      raise ValueError(f'shard_stops of {split} leave shards empty')
+
+
+def _sizes(stops: list[int]) -> list[int]:
+  return [b - a for a, b in zip([0, *stops], stops, strict=False)]
+
+
+def _recorded_plan(
+  metadata: Metadata, directory: pathlib.Path, images: ImageSchema
+) -> DatasetPlan:
+  config, key = metadata.config, None
+  if metadata.private_key is not None:
+    config = config | {'seed': 0}
+    key = PrivateKey(**metadata.private_key, file=None)
+    config_names.check_private_name(key.name)
+  largest = max(max(_sizes(stops)) for _, stops in metadata.shard_stops)
+  plan = DatasetPlan(
+    config=LinacConfig(**config),
+    source=SourceSpec(
+      **metadata.source, data_dir='', directory='', schema=images
+    ),
+    splits=tuple((split, stops[-1]) for split, stops in metadata.shard_stops),
+    data_dir=str(directory.parent.parent.parent),
+    version=metadata.version,
+    storage_dtype=metadata.storage_dtype,
+    file_format=metadata.file_format,
+    min_psnr=metadata.min_psnr,
+    # As good as the limit that the build was given: it cuts no other shards.
+    examples_per_shard=largest,
+    private_key=key,
+  )
+  recorded = [list(split_and_stops) for split_and_stops in metadata.shard_stops]
+  if plan.identity['shard_stops'] == recorded:
+    return plan
+  # A build that was given none cuts small splits into smaller shards.
+  plan = dataclasses.replace(plan, examples_per_shard=None)
+  if largest > _LARGEST_DEFAULT or plan.identity['shard_stops'] != recorded:
+    raise ValueError('no build cuts splits at these shard_stops')
+  return plan
+
+
+def feature_types(dataset: Published) -> tuple[dict, dict]:
+  """The features file less its prose: as it is, and as it should be."""
+  found = strict_json.read_bytes(dataset.directory / FEATURES_FILE)
+  expected = json_format.MessageToJson(dataset.features.to_proto())
+  return _load_types(found), _load_types(expected)
+
+
+def _load_types(text: str | bytes) -> dict:
+  def drop_prose(fields: dict) -> dict:
+    return {k: v for k, v in fields.items() if k != 'description'}
+
+  try:
+    return json.loads(text, object_hook=drop_prose)
+  except (ValueError, RecursionError) as error:
+    raise ValueError(f'{FEATURES_FILE} is no JSON: {error}') from error

@@ -1,0 +1,151 @@
+"""Progress of a build: the shards whose manifests are there."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+
+from tqdm import tqdm
+
+from pipelines.dataset.plan import MANIFESTS, PLAN_FILE, DatasetPlan
+from pipelines.files import storage
+
+# The share of its time that a build spends on looking how far it is, at most.
+_LOOKING = 0.1
+
+
+class Progress:
+  """A bar of images fitted, with images/s and time left.
+
+  It looks at the datasets' folders alone, so it works for any runner, and for
+  a build that another process started.
+  """
+
+  def __init__(self, plans: list[DatasetPlan], since: float | None = None):
+    """Draws the bar.
+
+    Args:
+      plans: of the datasets of the build.
+      since: when the build started, in seconds since the epoch; shards finished
+        earlier were found finished. Default: now.
+    """
+    self._plans = plans
+    self._sizes = {plan.staging: shard_sizes(plan) for plan in plans}
+    self._remote = storage.is_remote(plans[0].staging)
+    self._next_look = 0.0
+    now = time.time()
+    self._last = self._look()
+    self._first = {
+      shard: at
+      for shard, at in self._last.items()
+      if since is None or at < since
+    }
+    self.reused = self._images(self._first)
+    self.fitted = 0
+    self.total = sum(plan.num_examples for plan in plans)
+    age = 0 if since is None else max(0, now - since)
+    self._start = time.monotonic() - age
+    # Only a terminal can redraw a line.
+    self._bar = tqdm(
+      total=self.total,
+      initial=self.reused,
+      unit=' images',
+      desc='Fitting',
+      mininterval=0.5 if sys.stderr.isatty() else 30,
+      smoothing=0.05,
+      delay=1e-9,  # Not drawn before it has counted.
+    )
+    # What another process has fitted by now took it as long as it has run.
+    self._bar.start_t -= age
+    self._bar.last_print_t -= age
+    self.update()
+    self._bar.refresh()
+
+  def update(self, *, at_once: bool = False) -> None:
+    """Counts the shards finished since the last look.
+
+    Args:
+      at_once: whether to look again however short ago the last look was.
+    """
+    began = time.monotonic()
+    if not at_once and began < self._next_look:
+      return
+    # Publishing takes them away from staging one by one.
+    self._last |= self._look()
+    # In a bucket, looks are requests, which are paid for.
+    least = 5 if self._remote else 0
+    ended = time.monotonic()
+    self._next_look = ended + max(least, (ended - began) / _LOOKING)
+    now = self._last
+    # One that was there may belong to a damaged shard, and is written again.
+    self.fitted = self._images(dict(now.items() - self._first.items()))
+    self.reused = self._images(now) - self.fitted
+    self._bar.update(self.fitted + self.reused - self._bar.n)
+
+  @contextlib.contextmanager
+  def followed(self) -> Iterator[None]:
+    """Updates in a thread, while the caller waits for something else."""
+    stop = threading.Event()
+
+    def follow():
+      while not stop.wait(1):
+        # What cannot be read now can be later.
+        with contextlib.suppress(*storage.errors()):
+          self.update()
+
+    thread = threading.Thread(target=follow, name='progress', daemon=True)
+    thread.start()
+    try:
+      yield
+    finally:
+      stop.set()
+      thread.join()
+
+  def close(self) -> None:
+    """Leaves the bar as it is."""
+    self.seconds = time.monotonic() - self._start
+    self._bar.close()
+
+  def _look(self) -> dict[tuple[pathlib.Path, str], float]:
+    """When each shard of each dataset was finished, of those that are."""
+    found = storage.map_files(
+      lambda plan: finished_shards(plan, self._sizes[plan.staging]),
+      self._plans,
+      self._remote,
+    )
+    return {
+      (plan.staging, name): at
+      for plan, times in zip(self._plans, found, strict=True)
+      for name, at in times.items()
+    }
+
+  def _images(self, shards: Iterable[tuple[pathlib.Path, str]]) -> int:
+    return sum(self._sizes[staging][name] for staging, name in shards)
+
+
+def shard_sizes(plan: DatasetPlan) -> dict[str, int]:
+  """Examples of each shard, by the file name of its manifest."""
+  return {
+    f'{shard.file_name(plan.file_format)}.json': shard.size
+    for shard in plan.shards()
+  }
+
+
+def finished_shards(
+  plan: DatasetPlan, sizes: dict[str, int]
+) -> dict[str, float]:
+  """When each manifest there is was written, in seconds since the epoch.
+
+  Args:
+    plan: of the dataset.
+    sizes: of its shards; other files come and go.
+  """
+  # Once all is published, staging is removed, the plan last.
+  in_staging = (plan.staging / PLAN_FILE).exists()
+  folder = plan.staging if in_staging else plan.directory
+  times = storage.times(folder / MANIFESTS)
+  return {name: times[name] for name in times.keys() & sizes.keys()}

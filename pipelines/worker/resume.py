@@ -1,0 +1,87 @@
+"""Whether this process may add to what others have finished of a build."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from pipelines.dataset.examples import MAX_DISTANCE, distance, read_examples
+from pipelines.dataset.manifest import (
+  Manifest,
+  made_by,
+  read_manifests,
+  sound_manifest,
+)
+from pipelines.dataset.plan import DatasetPlan
+from pipelines.worker.device import images_per_batch
+from pipelines.worker.write_shard import device_kind, library_versions
+from transforms import LinacConfig, start_fit
+
+
+def why_not_resume(plan: DatasetPlan) -> str:
+  """Why the build cannot be gone on with here, or nothing."""
+  if plan.strict_devices and (reason := _other_device(plan)):
+    return reason
+  if plan.private_key:
+    return _wrong_key(plan, plan.private_key.reveal(plan.config))
+  return ''
+
+
+@functools.lru_cache(maxsize=1)
+def _other_device(plan: DatasetPlan) -> str:
+  here = made_by(device_kind(), library_versions())
+  manifests = read_manifests(plan).values()
+  others = {m.made_by for m in manifests if m} - {here}
+  if not others:
+    return ''
+  return (
+    f'{plan.staging} has shards of {", ".join(sorted(others))}; here is '
+    f'{here}, and strict_devices is set. Go on there, or delete the folder to '
+    'begin anew.'
+  )
+
+
+@functools.lru_cache(maxsize=1)
+def _wrong_key(plan: DatasetPlan, config: LinacConfig) -> str:
+  """Compares the private key, without a hash of it.
+
+  A hash would let guesses be checked; so an example of a finished shard has to
+  be fitted again.
+
+  Args:
+    plan: of the build.
+    config: its transform, with the key.
+  """
+  manifests = ((s, sound_manifest(plan, s)) for s in plan.shards())
+  found = ((s, m) for s, m in manifests if m and m.num_examples)
+  shard, manifest = next(found, (None, None))
+  if shard is None:
+    return ''
+  path = plan.staging / shard.file_name(plan.file_format)
+  stored = next(read_examples(plan, path))
+  fit = start_fit(
+    stored['image'][None], config, images_per_batch(plan), plan.storage_dtype
+  ).result()
+  if _is_same(plan, manifest, stored['representation'], fit.representation[0]):
+    return ''
+  return (
+    f'The private key is not the one that {plan.staging} was begun with: '
+    f'{stored["id"]!r} fits otherwise. Pass that key, or another --config_name.'
+  )
+
+
+def _is_same(plan: DatasetPlan, manifest: Manifest, stored, fitted) -> bool:
+  """Whether a fit is the stored one, but for another machine's rounding."""
+  if np.array_equal(stored, fitted):
+    return True
+  if plan.config.precision == 'float64':
+    # About one number in 10^13 may round the other way.
+    return distance(stored, fitted) < 1e-4
+  if plan.config.representation_layer == plan.config.num_layers:
+    # A reconstruction is much the same under any key.
+    return False
+  return (
+    manifest.made_by != made_by(device_kind(), library_versions())
+    and distance(stored, fitted) <= MAX_DISTANCE
+  )

@@ -1,0 +1,150 @@
+import string
+
+import hypothesis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linac_config.config import (
+  ACTIVATIONS,
+  KEY_DERIVATIONS,
+  PRECISIONS,
+  LinacConfig,
+)
+from linac_config.config_names import config_name, parse_config_name
+
+POSITIVE = st.floats(2.0**-126, 2.0**127)
+BELOW_ONE = st.floats(0, 1 - 2.0**-24)
+CONSTANTS = st.none() | st.lists(
+  st.floats(1e-38, 1), min_size=1, max_size=4
+).map(tuple)
+CONFIGS = st.builds(
+  LinacConfig,
+  seed=st.integers(-(2**63), 2**63 - 1),
+  key_derivation=st.sampled_from(KEY_DERIVATIONS),
+  num_layers=st.integers(3, 9),
+  width=st.integers(1, 2**12),
+  num_features=st.integers(1, 20),
+  use_bias=st.booleans(),
+  activation=st.sampled_from(ACTIVATIONS),
+  representation_layer=st.integers(0, 3),
+  num_epochs=st.integers(1, 10**6),
+  batch_size=st.integers(1, 10**6),
+  learning_rate=POSITIVE,
+  b1=BELOW_ONE,
+  b2=BELOW_ONE,
+  eps=POSITIVE,
+  decay_alpha=st.floats(0, 1),
+  precision=st.sampled_from(PRECISIONS),
+  mean=CONSTANTS,
+  std=CONSTANTS,
+)
+SOURCES = st.sampled_from(
+  ['cifar10', 'mnist', 'sample', 'cifar10_corrupted/fog_1', 'a_seed_1', 'x/y-z']
+)
+ALLOWED = set(string.ascii_letters + string.digits + '_+-.')
+
+
+def short_name(source, config) -> str:
+  """The config's name; hypothesis tries again where it is too long."""
+  try:
+    return config_name(source, config)
+  except ValueError:
+    hypothesis.reject()
+
+
+@given(SOURCES, CONFIGS)
+def test_names_are_parsed_back(source, config):
+  name = short_name(source, config)
+  assert parse_config_name(name) == (source, config)
+  assert set(name) <= ALLOWED
+
+
+@given(SOURCES, CONFIGS, CONFIGS)
+def test_different_configs_have_different_names(source, a, b):
+  assert (short_name(source, a) == short_name(source, b)) == (a == b)
+
+
+@pytest.mark.parametrize(
+  ('source', 'fields', 'name'),
+  [
+    ('cifar10', {}, 'seed_-2314326399425823309'),
+    ('cifar10', {'seed': 42}, 'seed_42'),
+    ('cifar10', {'seed': 42, 'precision': 'float64'}, 'seed_42_f64'),
+    (
+      'cifar10',
+      {'seed': 7, 'precision': 'float64', 'num_epochs': 2},
+      'seed_7_f64+num_epochs_2',
+    ),
+    ('sample', {'seed': -5}, 'sample_seed_-5'),
+    (
+      'cifar10',
+      {'seed': 1, 'learning_rate': 1e22},
+      'seed_1+learning_rate_1e22',
+    ),
+    (
+      'mnist',
+      {'seed': 1, 'std': 0.3081, 'mean': 0.1307, 'use_bias': False},
+      'mnist_seed_1+use_bias_False+mean_0.1307+std_0.3081',
+    ),
+    ('cifar10_corrupted/fog_1', {'seed': 1}, 'cifar10_corrupted--fog_1_seed_1'),
+  ],
+)
+def test_names(source, fields, name):
+  config = LinacConfig(**fields)
+  assert config_name(source, config) == name
+  assert parse_config_name(name) == (source, config)
+
+
+@pytest.mark.parametrize(
+  ('name', 'message'),
+  [
+    ('seed', 'names look like seed_42'),
+    ('seed_x', 'seed_x'),
+    ('', 'no config'),
+    ('seed_042', "is spelled 'seed_42'"),
+    ('seed_+1', 'no config'),
+    ('cifar10_seed_1', "is spelled 'seed_1'"),
+    ('seed_1+num_epochs_10', "is spelled 'seed_1'"),
+    ('seed_1+precision_float64', "is spelled 'seed_1_f64'"),
+    ('seed_1+width_16+num_layers_3', "'seed_1\\+num_layers_3\\+width_16'"),
+    ('seed_1+widht_16', 'Did you mean width'),
+    ('seed_1+num_epochs_x', "num_epochs='x'"),
+    ('seed_1+use_bias_false', "is spelled 'seed_1\\+use_bias_False'"),
+    ('seed_1+use_bias_yes', "use_bias='yes' .* True or False"),
+    ('seed_1+mean_a', "mean='a'"),
+    ('seed_99999999999999999999', '64-bit'),
+    ('../seed_1', 'no config'),
+    ('.._seed_1', 'no name of a TFDS dataset'),
+    ('Mnist_seed_1', 'no name of a TFDS dataset'),
+    ('a--.._seed_1', 'no name of a TFDS dataset'),
+    ('~_seed_1', 'no name of a TFDS dataset'),
+    ('/etc_seed_1', 'no name of a TFDS dataset'),
+    ('a\\b_seed_1', 'no name of a TFDS dataset'),
+    ('mn\u0131st_seed_1', 'no name of a TFDS dataset'),
+    ('mnist\x1b[2J_seed_1', 'no name of a TFDS dataset'),
+    ('mnist\n_seed_1', 'no config'),
+    ('seed_1\n', 'no config'),
+    ('seed_\u0661', "is spelled 'seed_1'"),
+    ('seed_1+activation_../x', "activation='../x'"),
+    ('x' * 300 + '_seed_1', 'characters long'),
+  ],
+)
+def test_other_names_are_refused(name, message):
+  with pytest.raises(ValueError, match=f'(?i){message}'):
+    parse_config_name(name)
+
+
+def test_a_name_that_no_folder_can_have_is_refused():
+  config = LinacConfig(mean=(0.1234567890123456,) * 8, std=(0.1 / 3,) * 8)
+  with pytest.raises(ValueError, match='characters long'):
+    config_name('cifar10', config)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_config_or_a_value_error(text):
+  try:
+    source, config = parse_config_name(text)
+  except ValueError:
+    return
+  assert config_name(source, config) == text

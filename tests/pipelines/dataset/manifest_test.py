@@ -1,0 +1,91 @@
+import json
+
+import pytest
+
+from pipelines.dataset.manifest import (
+  manifest_path,
+  read_manifest,
+  sound_manifest,
+  write_manifest,
+)
+from pipelines.files import strict_json
+from pipelines.planning.make_plan import Settings
+from pipelines.worker.task import finish_shards
+
+
+@pytest.fixture
+def plan(lab):
+  plan = lab.plan(
+    Settings(splits=('test',), max_examples_per_split=4, examples_per_shard=2)
+  )
+  plan.save()
+  list(finish_shards(tuple(plan.shards())))
+  return plan
+
+
+def test_a_manifest_is_read_back_with_every_value(plan):
+  shard = plan.shards()[1]
+  path = manifest_path(plan, shard)
+  manifest = sound_manifest(plan, shard)
+  assert vars(manifest) == json.loads(path.read_text())
+  assert manifest.ids == ['test_00002', 'test_00003']
+
+
+@pytest.mark.parametrize(
+  'change',
+  [
+    {'split': 'train'},
+    {'index': 0},
+    {'index': True},
+    {'start': 2.0},
+    {'stop': 5},
+    {'fingerprint': '0' * 64},
+    {'file_name': '../../x'},
+    {'file_bytes': -1},
+    {'example_bytes': 2**63},
+    {'sha256': None},
+    {'ids': ['a']},
+    {'ids': 'ab'},
+    {'psnr': [30.0, 30.0, 30.0]},
+    {'psnr': [30.0, float('nan')]},
+    {'final_loss': [0.1, '0.1']},
+    {'representation_sha256': []},
+    {'device': ['cpu']},
+    {'versions': {'jax': 1}},
+    {'surplus': 1},
+  ],
+)
+def test_what_is_not_of_the_shard_is_no_manifest(plan, change):
+  shard = plan.shards()[1]
+  path = manifest_path(plan, shard)
+  path.write_text(json.dumps(json.loads(path.read_text()) | change))
+  assert read_manifest(plan, shard) is None
+  assert sound_manifest(plan, shard) is None
+
+
+@pytest.mark.parametrize('data', [b'', b'null', b'[' * 100_000, b'\xff\x00'])
+def test_what_is_no_json_is_no_manifest(plan, data):
+  shard = plan.shards()[0]
+  manifest_path(plan, shard).write_bytes(data)
+  assert read_manifest(plan, shard) is None
+
+
+def test_a_folder_is_no_manifest(plan):
+  shard = plan.shards()[0]
+  path = manifest_path(plan, shard)
+  path.unlink()
+  path.mkdir()
+  assert read_manifest(plan, shard) is None
+
+
+def test_only_what_can_be_read_is_written(plan):
+  shard = plan.shards()[0]
+  manifest = read_manifest(plan, shard)
+  manifest.psnr[0] = float('inf')
+  with pytest.raises(ValueError, match='JSON compliant'):
+    write_manifest(plan, shard, manifest)
+  manifest.psnr[0] = 30.0
+  manifest.ids[0] = 'x' * strict_json.MAX_BYTES
+  with pytest.raises(ValueError, match='smaller --examples_per_shard'):
+    write_manifest(plan, shard, manifest)
+  assert read_manifest(plan, shard).ids == ['test_00000', 'test_00001']

@@ -1,0 +1,168 @@
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linac_tfds.schema import ImageSchema
+from pipelines.dataset.plan import DatasetPlan, SourceSpec, load_plan
+from pipelines.errors import BuildError
+from transforms import LinacConfig
+
+PLAN = DatasetPlan(
+  config=LinacConfig(seed=7),
+  source=SourceSpec(
+    name='sample',
+    version='1.0.0',
+    data_dir='/source',
+    directory='/source/sample/1.0.0',
+    schema=ImageSchema((32, 32, 3), ('a', 'b'), has_id=False),
+  ),
+  splits=(('train', 100), ('test', 20)),
+  data_dir='/data',
+  version='1.0.0',
+)
+
+
+@given(st.integers(1, 70_000), st.none() | st.integers(1, 1000))
+def test_shards_cover_a_split_in_order_and_evenly(size, limit):
+  plan = dataclasses.replace(
+    PLAN, splits=(('train', size),), examples_per_shard=limit
+  )
+  shards = plan.shards()
+  assert [s.start for s in shards] == [0, *(s.stop for s in shards[:-1])]
+  assert shards[-1].stop == size
+  sizes = {s.size for s in shards}
+  assert max(sizes) - min(sizes) <= 1
+  assert max(sizes) <= (limit or (128 if size >= 4096 else 32))
+  assert [(s.index, s.count) for s in shards] == [
+    (i, len(shards)) for i in range(len(shards))
+  ]
+
+
+def test_cifar10_has_the_documented_layout():
+  plan = dataclasses.replace(PLAN, splits=(('train', 50_000), ('test', 10_000)))
+  counts = {shard.split: shard.count for shard in plan.shards()}
+  assert counts == {'train': 391, 'test': 79}
+  assert plan.representation_bytes == 512 * 1024
+  compressed = dataclasses.replace(plan, file_format='array_record')
+  assert 0.5 < compressed.example_bytes / plan.example_bytes < 0.7
+  assert plan.shards()[0].file_name('tfrecord') == (
+    'cifar10_linac-train.tfrecord-00000-of-00391'
+  )
+
+
+def replace_source(**fields):
+  return dataclasses.replace(PLAN.source, **fields)
+
+
+@pytest.mark.parametrize(
+  'change',
+  [
+    {'config': LinacConfig(seed=8)},
+    {'config': LinacConfig(seed=7, std=(0.5, 0.5, 0.5))},
+    {'source': replace_source(name='mnist')},
+    {'source': replace_source(version='2.0.0')},
+    {'splits': (('train', 99), ('test', 20))},
+    {'splits': (('train', 100),)},
+    {'version': '1.0.2'},
+    {'storage_dtype': 'float32'},
+    {'file_format': 'array_record'},
+    {'examples_per_shard': 7},
+  ],
+)
+def test_what_changes_the_files_changes_the_fingerprint(change):
+  changed = dataclasses.replace(PLAN, **change)
+  assert changed.fingerprint != PLAN.fingerprint
+  assert changed.staging != PLAN.staging
+
+
+@pytest.mark.parametrize(
+  'change',
+  [
+    {'source': replace_source(directory='/elsewhere', data_dir='/')},
+    {'data_dir': '/elsewhere'},
+    {'images_per_batch': 256},
+    {'overwrite': True},
+  ],
+)
+def test_what_does_not_change_the_files_keeps_the_fingerprint(change):
+  assert dataclasses.replace(PLAN, **change).fingerprint == PLAN.fingerprint
+
+
+def test_the_fingerprint_is_stable():
+  """A new release of this project must find what an old one staged."""
+  assert PLAN.fingerprint[:16] == '3c1b048ffaccc7e0'
+
+
+def test_a_saved_plan_is_loaded_back(tmp_path):
+  plan = dataclasses.replace(PLAN, data_dir=str(tmp_path))
+  plan.save()
+  assert load_plan(str(plan.staging)) == plan
+  assert hash(load_plan(str(plan.staging)).shards()[0]) is not None
+
+
+@pytest.mark.parametrize(
+  'name',
+  [
+    '',
+    '../../x',
+    '/etc',
+    '..',
+    'a.b',
+    'tr\x1b[2Jain',
+    'x\n',
+    'træin',
+    'x' * 101,
+  ],
+)
+def test_a_split_that_is_no_part_of_a_file_name_is_refused(name):
+  with pytest.raises(ValueError, match='no part of a file name') as caught:
+    dataclasses.replace(PLAN, splits=(('train', 1), (name, 1)))
+  assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+  ('size', 'limit'), [(100_000, 1), (2**63 - 1, None), (-5, None), (9, -3)]
+)
+def test_shards_that_cannot_be_numbered_are_refused(size, limit):
+  with pytest.raises(ValueError, match=f'examples_per_shard={limit} .*{size}'):
+    dataclasses.replace(
+      PLAN, splits=(('train', size),), examples_per_shard=limit
+    )
+
+
+@pytest.mark.parametrize(
+  'change',
+  [
+    {'data_dir': '/elsewhere'},
+    {'version': '../../1.0.0'},
+    {'splits': [['train', 99], ['test', 20]]},
+    {'splits': [['train', '100'], ['test', 20]]},
+    {'splits': [['../train', 100], ['test', 20]]},
+    {'splits': [['train', 2**63 - 1], ['test', 20]]},
+    {'file_format': '../x'},
+    {'images_per_batch': True},
+    {'source': None},
+    {'config': {'seed': 7}},
+    {'surplus': 1},
+  ],
+)
+def test_a_plan_that_is_not_of_its_folder_is_refused(tmp_path, change):
+  plan = dataclasses.replace(PLAN, data_dir=str(tmp_path))
+  plan.save()
+  path = plan.staging / 'plan.json'
+  path.write_text(json.dumps(json.loads(path.read_text()) | change))
+  with pytest.raises(BuildError, match='no valid plan: .*\n.*writes'):
+    load_plan(str(plan.staging))
+
+
+@pytest.mark.parametrize('data', [None, b'', b'[' * 100_000, b'\xff', b'null'])
+def test_a_plan_that_is_none_is_refused(tmp_path, data):
+  if data is not None:
+    (tmp_path / 'plan.json').write_bytes(data)
+  with pytest.raises(
+    BuildError, match='no valid plan: .*plan.json.*\n.*writes'
+  ):
+    load_plan(str(tmp_path))

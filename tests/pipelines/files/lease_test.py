@@ -1,0 +1,92 @@
+"""One build of a config at a time in a bucket."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import pytest
+
+from pipelines.errors import BuildError
+from pipelines.files import lease
+from pipelines.files.holder import HOLDER_FILE, Holder
+from pipelines.files.lock import only_build_in
+
+# Holds the lease until its input ends.
+HOLD = """
+import sys
+from pipelines import lock, storage
+with lock.only_build_in(storage.path(sys.argv[1])):
+  print('held', flush=True)
+  sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def folder(bucket):
+  return bucket.root / 'cifar10_linac' / 'seed_1'
+
+
+def write(folder, holder: Holder) -> None:
+  text = json.dumps(dataclasses.asdict(holder))
+  folder.fs.pipe_file(f'{folder}/{HOLDER_FILE}', text.encode())
+
+
+def start(folder) -> subprocess.Popen:
+  process = subprocess.Popen(
+    [sys.executable, '-c', HOLD, str(folder)],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+  )
+  assert process.stdout.readline()
+  return process
+
+
+def test_the_second_build_is_refused_and_the_first_leaves_no_trace(folder):
+  with start(folder) as holder:
+    with pytest.raises(BuildError, match=f'process {holder.pid} on '):
+      only_build_in(folder).__enter__()
+    holder.communicate('')
+  assert not folder.exists()
+  with only_build_in(folder):
+    pass
+
+
+def test_the_lease_of_a_killed_process_does_not_block(folder):
+  with start(folder) as holder:
+    holder.kill()
+    holder.communicate()
+  with only_build_in(folder):
+    assert json.loads((folder / HOLDER_FILE).read_text())['pid'] != holder.pid
+
+
+def test_a_lease_of_another_machine_blocks_until_it_ends(folder, monkeypatch):
+  write(folder, Holder(1, 'another-host', 'yesterday'))
+  with pytest.raises(BuildError, match='on another-host, since yesterday'):
+    only_build_in(folder).__enter__()
+  monkeypatch.setattr(lease, '_EXPIRY', 0)
+  with only_build_in(folder):
+    assert 'another-host' not in (folder / HOLDER_FILE).read_text()
+
+
+def test_a_damaged_lease_does_not_block(folder):
+  folder.fs.pipe_file(f'{folder}/{HOLDER_FILE}', b'{')
+  with only_build_in(folder):
+    pass
+
+
+def test_a_request_whose_answer_is_lost_still_takes_the_lease(bucket, folder):
+  bucket.fail('lose answer', 'POST .*ifGenerationMatch', times=1)
+  with only_build_in(folder):
+    pass
+  assert bucket.faults_left() == 0
+
+
+def test_a_lease_is_renewed(folder, monkeypatch):
+  monkeypatch.setattr(lease, '_RENEWAL', 0)
+  with only_build_in(folder):
+    file = folder / HOLDER_FILE
+    first = file.fs.info(str(file))['generation']
+    while file.fs.info(str(file))['generation'] == first:
+      pass

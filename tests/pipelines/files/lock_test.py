@@ -1,0 +1,117 @@
+"""One build of a config at a time, in processes that share nothing."""
+
+import fcntl
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from pipelines.errors import BuildError
+from pipelines.files import lock
+from pipelines.files.lock import only_build_in
+
+HOLD = """
+import pathlib, sys
+from pipelines import lock
+with lock.only_build_in(pathlib.Path(sys.argv[1])):
+  print('held', flush=True)
+  sys.stdin.read()
+"""
+# As a worker does; leaves a mark when it ends.
+SHARE = """
+import pathlib, sys
+from pipelines import lock
+lock.share()
+print('shared', flush=True)
+sys.stdin.read()
+pathlib.Path(sys.argv[1]).touch()
+"""
+
+
+def start(code: str, argument: pathlib.Path, **environment) -> subprocess.Popen:
+  """Starts a process, and waits for the line it says when it has the lock."""
+  process = subprocess.Popen(
+    [sys.executable, '-c', code, str(argument)],
+    env=os.environ | environment,
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+  )
+  assert process.stdout.readline()
+  return process
+
+
+@pytest.fixture
+def folder(tmp_path) -> pathlib.Path:
+  return tmp_path / 'cifar10_linac' / 'seed_1'
+
+
+def test_the_lock_outlives_those_it_refuses(folder):
+  with start(HOLD, folder) as holder:
+    for _ in range(2):
+      with pytest.raises(BuildError, match=f'Another .*`kill {holder.pid}`'):
+        only_build_in(folder).__enter__()
+      assert folder.exists()
+    holder.communicate('')
+  assert not folder.parent.exists()
+  with only_build_in(folder):
+    assert folder.exists()
+  assert not folder.parent.exists()
+
+
+def test_what_a_killed_build_leaves_does_not_block(folder):
+  with start(HOLD, folder) as holder:
+    holder.kill()
+  with only_build_in(folder):
+    (signed,) = folder.iterdir()
+    assert json.loads(signed.read_text())['pid'] == os.getpid()
+  assert not folder.parent.exists()
+
+
+def test_a_build_waits_for_the_workers_of_a_dead_one(
+  folder, tmp_path, monkeypatch
+):
+  ended = tmp_path / 'ended'
+  with start(HOLD, folder) as holder:
+    worker = start(SHARE, ended, **{lock.FOLDERS: str(folder)})
+    holder.kill()
+  with worker:
+    with monkeypatch.context() as patch:
+      patch.setattr(lock, '_PATIENCE', 0)
+      with pytest.raises(BuildError, match='what is left of one.*pgrep'):
+        only_build_in(folder).__enter__()
+    threading.Timer(0.3, worker.stdin.close).start()
+    with only_build_in(folder):
+      assert ended.exists()
+
+
+def test_a_worker_holds_the_locks_of_all_its_datasets(
+  folder, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(lock, '_PATIENCE', 0)
+  folders = [folder, folder.with_name('seed_2')]
+  with start(HOLD, folders[0]) as first, start(HOLD, folders[1]) as second:
+    both = '\n'.join(map(str, folders))
+    worker = start(SHARE, tmp_path / 'ended', **{lock.FOLDERS: both})
+    first.kill()
+    second.kill()
+  with worker:
+    for path in folders:
+      with pytest.raises(BuildError, match='what is left of one'):
+        only_build_in(path).__enter__()
+    worker.stdin.close()
+
+
+def test_a_worker_does_not_join_another_build(folder, monkeypatch):
+  """One that starts so late that its own build is gone."""
+  monkeypatch.setenv(lock.FOLDERS, str(folder))
+  folder.mkdir(parents=True)
+  handle = os.open(folder, os.O_RDONLY)
+  fcntl.flock(handle, fcntl.LOCK_EX)
+  with pytest.raises(BlockingIOError):
+    lock.share()
+  os.close(handle)

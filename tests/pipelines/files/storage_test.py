@@ -1,0 +1,82 @@
+"""Files on disk and in a bucket."""
+
+import os
+
+import pytest
+
+from pipelines.files import storage
+
+# As large as a shard of 128 images: sent in two parts.
+_SHARD = 2**26
+
+
+@pytest.fixture(scope='module')
+def data() -> bytes:
+  return os.urandom(_SHARD)
+
+
+@pytest.mark.parametrize('fault', [None, 503, 'drop', 'lose answer'])
+def test_a_large_file_arrives_whole(bucket, data, fault):
+  if fault:
+    bucket.fail(fault, 'upload_id', times=1)
+  path = bucket.root / 'shard'
+  with storage.writing(path) as part:
+    part.write_bytes(data)
+  assert bucket.faults_left() == 0
+  with storage.local_copy(path) as copy:
+    assert copy.read_bytes() == data
+
+
+def test_an_upload_that_fails_leaves_nothing(bucket, data):
+  bucket.fail(403, 'upload_id', times=1)
+  path = bucket.root / 'shard'
+  with pytest.raises(OSError, match='Forbidden'), storage.writing(path) as part:
+    part.write_bytes(data)
+  assert not path.exists()
+
+
+def test_a_server_that_never_answers_is_given_up(bucket, monkeypatch):
+  monkeypatch.setattr(storage, '_TIMEOUTS', {'sock_read': 0.2})
+  path = storage.path(f'{bucket.root}file')
+  bucket.fail('hang', 'POST', times=1)
+  storage.write_text(path, 'text')
+  assert path.read_text() == 'text'
+  assert bucket.faults_left() == 0
+
+
+def write_and_fail(path) -> None:
+  with storage.writing(path) as part:
+    part.write_text('new')
+    raise KeyError
+
+
+@pytest.mark.parametrize('place', ['disk', 'bucket'])
+def test_what_fails_to_be_written_is_not_there(bucket, tmp_path, place):
+  folder = tmp_path if place == 'disk' else bucket.root / 'folder'
+  storage.write_text(folder / 'old', 'old')
+  for name in ('new', 'old'):
+    with pytest.raises(KeyError):
+      write_and_fail(folder / name)
+  assert [path.name for path in storage.entries(folder)] == ['old']
+  assert (folder / 'old').read_text() == 'old'
+
+
+@pytest.mark.parametrize('place', ['disk', 'bucket'])
+def test_a_link_has_the_contents_the_hash_and_the_time(bucket, tmp_path, place):
+  folder = tmp_path if place == 'disk' else bucket.root / 'folder'
+  storage.write_text(folder / 'a', 'text')
+  storage.write_text(folder / 'b', 'another')
+  for _ in range(2):  # The second time over itself.
+    storage.link(folder / 'a', folder / 'b')
+  times = storage.times(folder)
+  assert times['a'] == times['b']
+  assert storage.sizes(folder) == {'a': 4, 'b': 4}
+  assert storage.file_sha256(folder / 'b') == storage.file_sha256(folder / 'a')
+  storage.remove(folder / 'a')
+  assert (folder / 'b').read_text() == 'text'
+
+
+@pytest.mark.parametrize('text', ['s3://bucket/x', 'gs://bucket/[x]'])
+def test_places_that_cannot_be_used_are_refused(text):
+  with pytest.raises(ValueError, match=r'^(s3|gs)://bucket/'):
+    storage.path(text)

@@ -1,0 +1,142 @@
+import dataclasses
+import os
+import shutil
+import types
+
+import pytest
+import tensorflow_datasets as tfds
+
+from linac_tfds import Cifar10Linac
+from pipelines.errors import BuildError
+from pipelines.planning.make_plan import (
+  Settings,
+  check_folder,
+  check_space,
+  make_plan,
+)
+
+
+def test_all_splits_and_examples_by_default(lab):
+  assert lab.plan().splits == (('train', 100), ('test', 20))
+
+
+def test_splits_and_limits(lab):
+  plan = lab.plan(Settings(splits=('test',), max_examples_per_split=3))
+  assert plan.splits == (('test', 3),)
+
+
+@pytest.mark.parametrize(
+  ('settings', 'message'),
+  [
+    ({'max_examples_per_split': 0}, 'max_examples_per_split=0'),
+    ({'examples_per_shard': -1}, 'examples_per_shard=-1'),
+    ({'images_per_batch': 0}, 'images_per_batch=0'),
+    ({'direct_num_workers': -2}, 'direct_num_workers=-2'),
+    ({'direct_num_workers': 9999}, 'direct_num_workers=9999.* core'),
+    ({'storage_dtype': 'float8'}, "storage_dtype='float8'"),
+    ({'splits': ('test', 'test')}, 'names a split twice'),
+    ({'file_format': 'parquet'}, "file_format='parquet'"),
+    ({'accelerator': 'nvidia-l4'}, "accelerator='nvidia-l4' is none"),
+    ({'accelerator': 'type:nvidia-l4;count:2'}, 'count:1'),
+    ({'accelerator': 'type:nvidia-l4;count:1'}, 'install-nvidia-driver'),
+    ({'worker_ram': '16'}, "worker_ram='16' is no size"),
+    ({'splits': ('validation',)}, "'validation'.*it has train, test"),
+  ],
+)
+def test_bad_settings_are_named(lab, settings, message):
+  with pytest.raises(ValueError, match=message):
+    lab.plan(Settings(**settings))
+
+
+def test_a_transform_must_fit_the_images(lab):
+  with pytest.raises(ValueError, match='batch_size=48 .* 1024 pixels'):
+    lab.plan(batch_size=48)
+  with pytest.raises(ValueError, match=r'mean=\(0.5,\) .* 3 channel'):
+    lab.plan(mean=0.5, std=0.5)
+
+
+def test_a_full_disk_is_refused(lab, monkeypatch):
+  usage = types.SimpleNamespace(free=10_000)
+  monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage)
+  with pytest.raises(BuildError, match=r'needs 0\.0 GB in .* 0\.0 GB free'):
+    check_space([lab.plan()])
+
+
+def test_room_is_for_all_datasets_or_for_none(lab, monkeypatch):
+  plans = [lab.plan(seed=1), lab.plan(seed=2)]
+  usage = types.SimpleNamespace(free=3_000_000)
+  monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage)
+  for plan in plans:
+    check_space([plan])
+  with pytest.raises(BuildError, match='GB free'):
+    check_space(plans)
+
+
+def test_a_folder_that_cannot_be_written_is_refused(lab, monkeypatch):
+  # Root may write anywhere, so ask os.access instead of changing the mode.
+  monkeypatch.setattr(os, 'access', lambda path, mode: False)
+  with pytest.raises(BuildError, match=f'{lab.data_dir}.* cannot be written'):
+    lab.plan()
+
+
+def test_a_name_no_folder_can_have_is_refused(tmp_path):
+  with pytest.raises(BuildError, match='too long'):
+    check_folder(tmp_path / ('a' * 300))
+
+
+def test_an_unprepared_source_without_a_network_is_refused(
+  tmp_path, monkeypatch
+):
+  monkeypatch.setattr(tfds.core.constants, 'DATA_DIR', str(tmp_path / 'none'))
+  # A port on which nobody listens.
+  monkeypatch.setenv('https_proxy', 'http://127.0.0.1:9')
+  builder = Cifar10Linac(
+    config='mnist_seed_1+batch_size_196+mean_0.1307+std_0.3081',
+    data_dir=tmp_path,
+  )
+  with pytest.raises(
+    BuildError, match='(?s)mnist.*not be downloaded.*--source=sample'
+  ):
+    make_plan(builder, Settings())
+
+
+@pytest.mark.parametrize('is_visible', [True, False])
+def test_a_finished_build_needs_no_space(lab, monkeypatch, is_visible):
+  settings = Settings(max_examples_per_split=2)
+  plan = lab.plan(settings)
+  lab.run(plan)
+  if not is_visible:  # Its shards will be linked.
+    (plan.directory / 'dataset_info.json').unlink()
+  usage = types.SimpleNamespace(free=0)
+  monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage)
+  check_space([lab.plan(settings)])
+
+
+def test_shards_of_another_dataset_are_no_ones_room(lab, monkeypatch):
+  settings = Settings(max_examples_per_split=2)
+  plan = lab.plan(settings)
+  lab.run(plan)
+  (plan.directory / 'dataset_info.json').unlink()  # Killed in mid-publishing.
+  other = lab.plan(dataclasses.replace(settings, min_psnr=1.0))
+  usage = types.SimpleNamespace(free=0)
+  monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage)
+  with pytest.raises(BuildError, match='GB free'):
+    check_space([other])
+
+
+def test_another_format_needs_overwrite(lab):
+  settings = Settings(max_examples_per_split=2)
+  lab.run(lab.plan(settings))
+  other = dataclasses.replace(settings, file_format='array_record')
+  with pytest.raises(BuildError, match='--overwrite'):
+    lab.plan(other)
+  plan = lab.plan(dataclasses.replace(other, overwrite=True))
+  lab.run(plan)
+  builder = tfds.builder_from_directory(plan.directory)
+  assert len(builder.as_data_source('train')) == 2
+
+
+def test_sources_without_images_or_labels_are_refused(tmp_path):
+  tfds.testing.DummyDataset(data_dir=tmp_path).download_and_prepare()
+  with pytest.raises(ValueError, match='no feature `image`'):
+    Cifar10Linac(config='dummy_dataset_seed_1', data_dir=tmp_path)

@@ -1,0 +1,37 @@
+import os
+
+import pytest
+
+from pipelines.runners.local import devices, parent, worker
+
+# As nvidia-smi prints it.
+TABLE = """\
+0, GPU-5e1f, NVIDIA H200
+1, GPU-77aa, NVIDIA H200
+"""
+
+
+@pytest.mark.parametrize(
+  ('visible', 'uuids'),
+  [
+    (None, ['GPU-5e1f', 'GPU-77aa']),
+    ('1,0', ['GPU-77aa', 'GPU-5e1f']),
+    ('GPU-77aa', ['GPU-77aa']),
+    ('1,7,0', ['GPU-77aa']),
+    ('', []),
+    ('-1', []),
+  ],
+)
+def test_gpus_are_those_that_cuda_would_show(visible, uuids):
+  gpus = list(devices.parse_gpus(TABLE, visible))
+  assert [gpu.uuid for gpu in gpus] == uuids
+  assert all(gpu.name == 'NVIDIA H200' for gpu in gpus)
+
+
+def test_a_worker_takes_the_gpu_of_its_number(monkeypatch):
+  monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+  monkeypatch.setenv(parent.GPUS, 'GPU-5e1f,GPU-77aa')
+  cores = os.sched_getaffinity(0)
+  worker.take_device(1)
+  assert os.environ['CUDA_VISIBLE_DEVICES'] == 'GPU-77aa'
+  assert os.sched_getaffinity(0) == cores

@@ -1,0 +1,75 @@
+"""Workers in processes of their own that share nothing but the data folder."""
+
+import apache_beam as beam
+import pytest
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from pipelines.planning.make_plan import Settings
+from pipelines.runners.pipeline import build_datasets
+from tests.pipelines.commands import start
+from tests.pipelines.conftest import TINY
+from tests.pipelines.services import free_port, serve
+
+JOB_SERVICE = 'apache_beam.runners.portability.local_job_service_main'
+WORKER_POOL = 'apache_beam.runners.worker.worker_pool_main'
+
+
+def files(config_dir):
+  """The contents of all files of a config, manifests included."""
+  return {
+    path.relative_to(config_dir): path.read_bytes()
+    for path in config_dir.rglob('*')
+    if path.is_file()
+  }
+
+
+@pytest.fixture
+def sent(tmp_path):
+  """Where the job service keeps what comes with a job."""
+  return tmp_path / 'sent'
+
+
+@pytest.fixture
+def portable_runner(sent):
+  """Beam's options for a job service whose workers come from a pool."""
+  job, pool = free_port(), free_port()
+  with (
+    serve(job, JOB_SERVICE, '--port', job, '--staging_dir', sent),
+    serve(pool, WORKER_POOL, '--service_port', pool),
+  ):
+    yield (
+      '--runner=PortableRunner',
+      f'--job_endpoint=localhost:{job}',
+      '--environment_type=EXTERNAL',
+      f'--environment_config=localhost:{pool}',
+    )
+
+
+@pytest.mark.nightly
+def test_a_portable_build(lab, tmp_path, portable_runner, sent):
+  """The command, as a user runs it; where it runs, JAX could not fit."""
+  plan = lab.plan()
+  lab.run(plan)
+  build = start(
+    tmp_path / 'data',
+    *(f'--{name}={value}' for name, value in TINY.items()),
+    f'--source_data_dir={lab.data_dir}',
+    *portable_runner,
+    JAX_PLATFORMS='none',
+  )
+  output, errors = build.communicate(timeout=120)
+  assert build.returncode == 0, errors
+  assert '120 fitted' in output
+  (config_dir,) = tmp_path.glob('data/cifar10_linac/sample_*')
+  assert files(config_dir) == files(plan.directory.parent)
+  # Beam sends a list of the driver's packages along; nothing of ours is.
+  (listing,) = (path for path in sent.rglob('*') if path.is_file())
+  assert listing.name.endswith('submission_environment_dependencies.txt')
+
+
+def test_a_job_holds_no_payload(lab):
+  """Not even its 120 shards: the workers read the plan."""
+  plan = lab.plan(Settings(examples_per_shard=1))
+  root = beam.Pipeline(runner=FnApiRunner())
+  build_datasets(root, [str(plan.staging)])
+  assert len(root.to_runner_api().SerializeToString()) < 25_000
