@@ -33,13 +33,6 @@ from pipelines.dataset.manifest import (
   read_manifest,
   write_manifest,
 )
-from pipelines.dataset.plan import (
-  DATASET,
-  PLAN_FILE,
-  DatasetPlan,
-  SourceSpec,
-  load_plan,
-)
 from pipelines.dataset.published import (
   FEATURES_FILE,
   LABELS_FILE,
@@ -47,6 +40,13 @@ from pipelines.dataset.published import (
   open_published,
 )
 from pipelines.errors import BuildError
+from pipelines.plan.dataset_plan import (
+  DATASET,
+  PLAN_FILE,
+  DatasetPlan,
+  SourceSpec,
+  load_plan,
+)
 
 # Values to put in place of others, and text to put between others.
 VALUES = (

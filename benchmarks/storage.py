@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 
 from linac_tfds import Cifar10Linac
 from pipelines.dataset import publish
-from pipelines.planning.make_plan import Settings, make_plan
+from pipelines.preparation.make_plan import Settings, make_plan
 from pipelines.worker.source import read_source
 from pipelines.worker.task import fit_examples
 from pipelines.worker.write_shard import write_shard

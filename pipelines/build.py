@@ -38,11 +38,12 @@ from pipelines.command_line import (
   dry_run,
   options,
 )
-from pipelines.dataset import private_key, publish
-from pipelines.dataset.plan import FAILURE_FILE, DatasetPlan
+from pipelines.dataset import publish
 from pipelines.errors import BuildError, SourceError, printable
 from pipelines.files import lock, storage
-from pipelines.planning.make_plan import (
+from pipelines.plan import private_key
+from pipelines.plan.dataset_plan import FAILURE_FILE, DatasetPlan
+from pipelines.preparation.make_plan import (
   Settings,
   check_folder,
   check_space,

@@ -10,9 +10,9 @@ from pipelines.dataset.metadata import (
   METADATA_FILE,
   Metadata,
 )
-from pipelines.dataset.plan import DatasetPlan
 from pipelines.errors import BuildError, printable
 from pipelines.files import storage, strict_json
+from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.runners.progress import Progress
 from pipelines.worker import metrics
 

@@ -16,8 +16,8 @@ from linac_config.config import (
 )
 from linac_tfds.schema import STORAGE_DTYPES
 from pipelines.command_line.console import Parser
-from pipelines.planning import worker_hints
-from pipelines.planning.make_plan import FILE_FORMATS, ON_BAD_EXAMPLE
+from pipelines.preparation.make_plan import FILE_FORMATS, ON_BAD_EXAMPLE
+from pipelines.runners import worker_hints
 
 _EPILOG = """\
 exit status:

@@ -9,11 +9,11 @@ from linac_config import config_names
 from linac_tfds import LinacBuilderConfig
 from pipelines.command_line import seed_ranges
 from pipelines.command_line.after_build import size_text
-from pipelines.dataset import private_key
 from pipelines.dataset.metadata import INFO_FILE
-from pipelines.dataset.plan import DatasetPlan
 from pipelines.errors import printable
-from pipelines.planning.make_plan import Settings
+from pipelines.plan import private_key
+from pipelines.plan.dataset_plan import DatasetPlan
+from pipelines.preparation.make_plan import Settings
 from pipelines.runners.local import devices
 from pipelines.runners.local.trial import Trial
 from pipelines.runners.progress import finished_shards, shard_sizes

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from linac_tfds import Cifar10Linac, LinacBuilderConfig
 from pipelines.command_line import before_build
-from pipelines.dataset.plan import DatasetPlan
 from pipelines.dataset.publish import published_fingerprint
 from pipelines.errors import BuildError, printable
 from pipelines.files import storage
-from pipelines.planning.make_plan import Settings, check_space, make_plan
+from pipelines.plan.dataset_plan import DatasetPlan
+from pipelines.preparation.make_plan import Settings, check_space, make_plan
 from pipelines.runners.local import trial
 from pipelines.runners.runner import Runner
 

@@ -18,11 +18,11 @@ from pipelines.command_line import option_file, seed_ranges
 from pipelines.command_line.arguments import beam_parser, build_parser
 from pipelines.command_line.console import unknown_option
 from pipelines.dataset.metadata import INFO_FILE
-from pipelines.dataset.plan import DATASET
-from pipelines.dataset.private_key import ENVIRONMENT
 from pipelines.errors import BuildError
 from pipelines.files import storage
-from pipelines.planning.make_plan import Settings, check_folder
+from pipelines.plan.dataset_plan import DATASET
+from pipelines.plan.private_key import ENVIRONMENT
+from pipelines.preparation.make_plan import Settings, check_folder
 from pipelines.runners.local.devices import default_workers
 from pipelines.runners.runner import is_dask
 

@@ -1,4 +1,4 @@
-"""What is on disk of a dataset: its plan, manifests, metadata and shards.
+"""What is on disk of a dataset: manifests, metadata, shards and its state.
 
-It may import `files`, and no other room of `pipelines`.
+It may import `plan` and `files`, and no other room of `pipelines`.
 """

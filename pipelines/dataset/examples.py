@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from linac_tfds.schema import example_features
-from pipelines.dataset.plan import DatasetPlan
 from pipelines.files import storage
 from pipelines.files.records import read_records
+from pipelines.plan.dataset_plan import DatasetPlan
 
 # Relative, between two correct float32 programs; up to 0.24 was measured.
 MAX_DISTANCE = 0.35

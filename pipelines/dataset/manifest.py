@@ -10,8 +10,8 @@ import pathlib
 
 import numpy as np
 
-from pipelines.dataset.plan import MANIFESTS, DatasetPlan, ShardSpec
 from pipelines.files import storage, strict_json
+from pipelines.plan.dataset_plan import MANIFESTS, DatasetPlan, ShardSpec
 
 
 @dataclasses.dataclass(frozen=True)

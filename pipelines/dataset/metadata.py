@@ -13,7 +13,7 @@ from etils import epath
 
 from linac_tfds import Cifar10Linac, LinacBuilderConfig, schema
 from pipelines.dataset.manifest import Manifest
-from pipelines.dataset.plan import DATASET, DatasetPlan, ShardSpec
+from pipelines.plan.dataset_plan import DATASET, DatasetPlan, ShardSpec
 
 # A dataset is visible to TFDS when this file is there.
 INFO_FILE = 'dataset_info.json'

@@ -12,7 +12,9 @@ from tqdm import tqdm
 
 from pipelines.dataset.manifest import read_manifests
 from pipelines.dataset.metadata import BAD_EXAMPLES_FILE, INFO_FILE
-from pipelines.dataset.plan import (
+from pipelines.dataset.published import build_rate, open_published
+from pipelines.files import lock, storage
+from pipelines.plan.dataset_plan import (
   DATASET,
   FAILURE_FILE,
   MANIFESTS,
@@ -20,8 +22,6 @@ from pipelines.dataset.plan import (
   DatasetPlan,
   load_plan,
 )
-from pipelines.dataset.published import build_rate, open_published
-from pipelines.files import lock, storage
 from pipelines.runners.progress import finished_shards, shard_sizes
 
 # A version's folder, or its staging folder.

@@ -14,7 +14,9 @@ from pipelines.dataset.metadata import (
   METADATA_FILE,
   METADATA_FILES,
 )
-from pipelines.dataset.plan import (
+from pipelines.errors import BuildError
+from pipelines.files import storage, strict_json
+from pipelines.plan.dataset_plan import (
   DATASET,
   MANIFESTS,
   PLAN_FILE,
@@ -22,8 +24,6 @@ from pipelines.dataset.plan import (
   ShardSpec,
   load_plan,
 )
-from pipelines.errors import BuildError
-from pipelines.files import storage, strict_json
 
 
 def publish(staging: str, sha256: dict[ShardSpec, str]) -> None:

@@ -22,16 +22,16 @@ from pipelines.dataset.metadata import (
   METADATA_FILE,
   Metadata,
 )
-from pipelines.dataset.plan import (
+from pipelines.files import storage, strict_json
+from pipelines.plan.dataset_plan import (
   MANIFESTS,
   SPLIT_NAME,
   DatasetPlan,
   ShardSpec,
   SourceSpec,
 )
-from pipelines.dataset.private_key import ENVIRONMENT, PrivateKey
-from pipelines.files import storage, strict_json
-from pipelines.planning.make_plan import FILE_FORMATS
+from pipelines.plan.private_key import ENVIRONMENT, PrivateKey
+from pipelines.preparation.make_plan import FILE_FORMATS
 from pipelines.runners.progress import shard_sizes
 
 # The largest shard of a build that was not told how large.

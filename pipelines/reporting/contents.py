@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from pipelines.dataset.examples import read_examples
 from pipelines.dataset.manifest import Manifest
-from pipelines.dataset.plan import ShardSpec
 from pipelines.dataset.published import Published, read_manifests
+from pipelines.plan.dataset_plan import ShardSpec
 
 # Best fits and worst fits that are shown, of each.
 NUM_EXTREMES = 4

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pipelines.dataset.examples import distance
-from pipelines.dataset.plan import DatasetPlan
+from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.worker.device import images_per_batch
 from transforms import LinacConfig, start_fit
 

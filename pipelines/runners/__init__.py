@@ -1,4 +1,4 @@
 """Where a build runs: on this machine, on a Dask cluster, on Dataflow.
 
-It may import `planning`, `worker`, `dataset` and `files`. `Runner` is public.
+It may import `preparation`, `worker`, `dataset`, `plan` and `files`.
 """

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 import apache_beam as beam
 
 from pipelines.dataset.manifest import read_manifests
-from pipelines.dataset.plan import (
+from pipelines.dataset.publish import publish
+from pipelines.errors import BuildError
+from pipelines.files import storage
+from pipelines.plan.dataset_plan import (
   FAILURE_FILE,
   PLAN_FILE,
   DatasetPlan,
   ShardSpec,
   load_plan,
 )
-from pipelines.dataset.publish import publish
-from pipelines.errors import BuildError
-from pipelines.files import storage
 from transforms.memory import MOST_IMAGES
 
 if TYPE_CHECKING:

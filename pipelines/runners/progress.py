@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 
 from tqdm import tqdm
 
-from pipelines.dataset.plan import MANIFESTS, PLAN_FILE, DatasetPlan
 from pipelines.files import storage
+from pipelines.plan.dataset_plan import MANIFESTS, PLAN_FILE, DatasetPlan
 
 # The share of its time that a build spends on looking how far it is, at most.
 _LOOKING = 0.1

@@ -13,7 +13,7 @@ from apache_beam.options.pipeline_options import (
 )
 
 from pipelines.errors import BuildError, reason_of
-from pipelines.planning.make_plan import Settings
+from pipelines.preparation.make_plan import Settings
 from pipelines.runners.pipeline import Workers, build_datasets
 from pipelines.runners.runner import is_dask
 

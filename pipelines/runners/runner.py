@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pipelines.dataset import private_key
-from pipelines.dataset.plan import DatasetPlan
 from pipelines.errors import BuildError
-from pipelines.planning.make_plan import Settings
+from pipelines.plan import private_key
+from pipelines.plan.dataset_plan import DatasetPlan
+from pipelines.preparation.make_plan import Settings
 from pipelines.runners.local import devices, launch
 from pipelines.runners.progress import Progress
 

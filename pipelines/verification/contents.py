@@ -13,9 +13,9 @@ from tqdm import tqdm
 from pipelines.dataset.examples import MAX_DISTANCE, read_examples
 from pipelines.dataset.manifest import BadExample, Manifest, array_sha256
 from pipelines.dataset.metadata import BAD_EXAMPLES_FILE, METADATA_FILES
-from pipelines.dataset.plan import MANIFESTS, ShardSpec
 from pipelines.dataset.published import Published
 from pipelines.files import storage, strict_json
+from pipelines.plan.dataset_plan import MANIFESTS, ShardSpec
 from pipelines.verification.checks import Check, differences
 from pipelines.verification.refit import is_exact, measures, refit_problems
 from pipelines.worker.source import read_source

@@ -18,9 +18,9 @@ from pipelines.dataset.metadata import (
   dataset_metadata,
   split_info,
 )
-from pipelines.dataset.plan import DATASET
 from pipelines.dataset.published import Published, feature_types
 from pipelines.files import strict_json
+from pipelines.plan.dataset_plan import DATASET
 from pipelines.verification.checks import Check, differences
 
 _FIRST_WITH_CROISSANT = '1.0.2'

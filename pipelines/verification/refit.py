@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines.dataset.examples import MAX_DISTANCE, distance
 from pipelines.dataset.manifest import BadExample, Manifest, array_sha256
-from pipelines.dataset.plan import DatasetPlan
+from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.verification.checks import differences
 from pipelines.worker.task import fit_examples
 from pipelines.worker.write_shard import device_kind, library_versions

@@ -10,7 +10,7 @@ import sys
 
 import jax
 
-from pipelines.dataset.plan import DatasetPlan
+from pipelines.plan.dataset_plan import DatasetPlan
 from transforms import default_images_per_batch
 
 

@@ -13,7 +13,7 @@ from pipelines.dataset.manifest import (
   read_manifests,
   sound_manifest,
 )
-from pipelines.dataset.plan import DatasetPlan
+from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.worker.device import images_per_batch
 from pipelines.worker.write_shard import device_kind, library_versions
 from transforms import LinacConfig, start_fit

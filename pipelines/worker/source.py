@@ -12,10 +12,10 @@ import tensorflow_datasets as tfds
 
 from linac_tfds import schema, sources
 from pipelines.dataset.manifest import BadExample
-from pipelines.dataset.plan import DatasetPlan, SourceSpec
 from pipelines.errors import SourceError
 from pipelines.files import storage
 from pipelines.files.records import read_records
+from pipelines.plan.dataset_plan import DatasetPlan, SourceSpec
 
 
 def prepare_source(

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipelines.dataset.manifest import BadExample, Manifest, sound_manifest
-from pipelines.dataset.plan import DatasetPlan, ShardSpec, load_plan
 from pipelines.errors import BuildError
+from pipelines.plan.dataset_plan import DatasetPlan, ShardSpec, load_plan
 from pipelines.worker import metrics
 from pipelines.worker.device import images_per_batch
 from pipelines.worker.prefetch import prefetch

@@ -18,9 +18,9 @@ from pipelines.dataset.manifest import (
   array_sha256,
   write_manifest,
 )
-from pipelines.dataset.plan import PLAN_FILE, DatasetPlan, ShardSpec
 from pipelines.files import storage
 from pipelines.files.records import write_records
+from pipelines.plan.dataset_plan import PLAN_FILE, DatasetPlan, ShardSpec
 
 
 def write_shard(

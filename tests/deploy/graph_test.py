@@ -7,7 +7,7 @@ from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
-from pipelines.planning.make_plan import Settings
+from pipelines.preparation.make_plan import Settings
 from pipelines.runners import remote
 from pipelines.runners.runner import Runner
 

@@ -3,8 +3,8 @@
 import pytest
 
 from pipelines.dataset import publish
-from pipelines.dataset.plan import FAILURE_FILE
 from pipelines.files import storage
+from pipelines.plan.dataset_plan import FAILURE_FILE
 from pipelines.runners import pipeline
 from pipelines.worker.task import finish_shards
 

@@ -9,8 +9,8 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult
 
 from linac_tfds import Cifar10Linac, LinacBuilderConfig
-from pipelines.dataset.plan import DatasetPlan
-from pipelines.planning.make_plan import Settings, make_plan
+from pipelines.plan.dataset_plan import DatasetPlan
+from pipelines.preparation.make_plan import Settings, make_plan
 from pipelines.runners.pipeline import build_datasets
 
 TINY = {

@@ -10,11 +10,11 @@ import pytest
 
 from pipelines import build, report, status, verify
 from pipelines.dataset.manifest import sound_manifest
-from pipelines.dataset.private_key import find_private_key
 from pipelines.errors import BuildError
 from pipelines.files import storage
 from pipelines.files.lock import only_build_in
-from pipelines.planning.make_plan import Settings
+from pipelines.plan.private_key import find_private_key
+from pipelines.preparation.make_plan import Settings
 from pipelines.worker.source import read_source
 from pipelines.worker.task import finish_shards
 from tests.gcs.gateway import gateway

@@ -16,9 +16,9 @@ from apache_beam import Pipeline
 
 from linac_tfds import Cifar10Linac, LinacBuilderConfig
 from pipelines import verify
-from pipelines.dataset.plan import FAILURE_FILE
-from pipelines.dataset.private_key import ENVIRONMENT, warnings
-from pipelines.planning.make_plan import Settings, make_plan
+from pipelines.plan.dataset_plan import FAILURE_FILE
+from pipelines.plan.private_key import ENVIRONMENT, warnings
+from pipelines.preparation.make_plan import Settings, make_plan
 from pipelines.runners.pipeline import build_datasets
 from pipelines.worker.task import finish_shards
 from tests.pipelines.conftest import TINY

@@ -13,11 +13,11 @@ import pytest
 
 from pipelines import verify
 from pipelines.dataset.examples import read_examples
-from pipelines.dataset.plan import DatasetPlan
-from pipelines.dataset.private_key import ENVIRONMENT
 from pipelines.dataset.published import open_published
 from pipelines.files.tfrecord import read_records, write_records
-from pipelines.planning.make_plan import Settings
+from pipelines.plan.dataset_plan import DatasetPlan
+from pipelines.plan.private_key import ENVIRONMENT
+from pipelines.preparation.make_plan import Settings
 from pipelines.report import main
 from pipelines.reporting import charts, images, page
 from pipelines.reporting.contents import read_contents

@@ -7,10 +7,10 @@ import shutil
 
 import pytest
 
-from pipelines.dataset.plan import FAILURE_FILE, MANIFESTS
 from pipelines.dataset.published import build_rate, open_published
 from pipelines.files import lock
-from pipelines.planning.make_plan import Settings
+from pipelines.plan.dataset_plan import FAILURE_FILE, MANIFESTS
+from pipelines.preparation.make_plan import Settings
 from pipelines.status import main
 from pipelines.worker.task import finish_shards
 

@@ -15,7 +15,7 @@ from pipelines.dataset.examples import read_examples
 from pipelines.dataset.published import open_published
 from pipelines.files.storage import file_sha256
 from pipelines.files.tfrecord import read_records, write_records
-from pipelines.planning.make_plan import Settings
+from pipelines.preparation.make_plan import Settings
 from pipelines.verify import main
 from pipelines.worker.write_shard import device_kind, write_shard
 

@@ -16,9 +16,9 @@ import time
 from collections import Counter
 from typing import IO
 
-from pipelines.dataset.plan import DatasetPlan
 from pipelines.errors import BuildError, printable
 from pipelines.files import lock, storage
+from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.runners.local import devices
 from pipelines.runners.local.parent import (
   GPUS,

@@ -15,9 +15,9 @@ import sys
 import tempfile
 import time
 
-from pipelines.dataset.plan import DatasetPlan, load_plan
 from pipelines.errors import BuildError
 from pipelines.files import strict_json
+from pipelines.plan.dataset_plan import DatasetPlan, load_plan
 from pipelines.runners.local import launch
 
 _NUM_IMAGES = 2

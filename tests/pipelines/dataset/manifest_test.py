@@ -9,7 +9,7 @@ from pipelines.dataset.manifest import (
   write_manifest,
 )
 from pipelines.files import strict_json
-from pipelines.planning.make_plan import Settings
+from pipelines.preparation.make_plan import Settings
 from pipelines.worker.task import finish_shards
 
 

@@ -8,10 +8,10 @@ import tensorflow_datasets as tfds
 
 from pipelines.command_line import after_build
 from pipelines.dataset import publish
-from pipelines.dataset.plan import DatasetPlan
 from pipelines.errors import BuildError
 from pipelines.files import storage
-from pipelines.planning.make_plan import Settings
+from pipelines.plan.dataset_plan import DatasetPlan
+from pipelines.preparation.make_plan import Settings
 from pipelines.worker.task import finish_shards
 from pipelines.worker.write_shard import device_kind
 

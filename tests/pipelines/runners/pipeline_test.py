@@ -5,8 +5,8 @@ import apache_beam as beam
 import tensorflow_datasets as tfds
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from pipelines.dataset.plan import FAILURE_FILE, PLAN_FILE
-from pipelines.planning.make_plan import Settings
+from pipelines.plan.dataset_plan import FAILURE_FILE, PLAN_FILE
+from pipelines.preparation.make_plan import Settings
 from pipelines.runners.pipeline import build_datasets, plan_tasks
 from pipelines.worker.task import finish_shards
 

@@ -8,9 +8,9 @@ import tensorflow_datasets as tfds
 
 import linac_tfds
 from pipelines import verify
-from pipelines.dataset.plan import FAILURE_FILE
 from pipelines.files.tfrecord import read_records, write_records
-from pipelines.planning.make_plan import Settings
+from pipelines.plan.dataset_plan import FAILURE_FILE
+from pipelines.preparation.make_plan import Settings
 
 REASON = 'it cannot be parsed'
 

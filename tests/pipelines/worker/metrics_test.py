@@ -7,7 +7,7 @@ import tensorflow_datasets as tfds
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.runners.runner import PipelineResult
 
-from pipelines.planning.make_plan import Settings
+from pipelines.preparation.make_plan import Settings
 from pipelines.worker import metrics
 from pipelines.worker.task import _results, finish_shards
 from transforms import LinacConfig, start_fit

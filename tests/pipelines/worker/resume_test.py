@@ -8,8 +8,8 @@ from pipelines.dataset.manifest import (
   read_manifest,
   write_manifest,
 )
-from pipelines.dataset.plan import FAILURE_FILE
-from pipelines.planning.make_plan import Settings
+from pipelines.plan.dataset_plan import FAILURE_FILE
+from pipelines.preparation.make_plan import Settings
 from pipelines.runners.pipeline import finalise
 from pipelines.worker.task import finish_shards
 from pipelines.worker.write_shard import device_kind

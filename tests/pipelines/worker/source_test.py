@@ -15,7 +15,7 @@ from linac_tfds import Cifar10Linac, LinacBuilderConfig
 from pipelines.dataset.manifest import BadExample
 from pipelines.errors import BuildError
 from pipelines.files.tfrecord import write_records
-from pipelines.planning.make_plan import Settings, make_plan
+from pipelines.preparation.make_plan import Settings, make_plan
 from pipelines.worker.source import read_source
 
 IN_ORDER = tfds.ReadConfig(interleave_cycle_length=1)

@@ -8,7 +8,7 @@ import pytest
 import linac_tfds
 from pipelines.dataset.manifest import BadExample, manifest_path, read_manifest
 from pipelines.files.tfrecord import read_records
-from pipelines.planning.make_plan import Settings
+from pipelines.preparation.make_plan import Settings
 from pipelines.worker.source import read_source
 from pipelines.worker.task import finish_shards, fit_examples
 from pipelines.worker.write_shard import write_shard

@@ -16,9 +16,9 @@ import re
 from linac_config import config_names
 from linac_config.config import LinacConfig
 from linac_tfds.schema import ImageSchema
-from pipelines.dataset.private_key import PrivateKey
 from pipelines.errors import BuildError
 from pipelines.files import storage, strict_json
+from pipelines.plan.private_key import PrivateKey
 
 DATASET = 'cifar10_linac'
 PLAN_FILE = 'plan.json'

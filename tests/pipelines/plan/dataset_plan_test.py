@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linac_tfds.schema import ImageSchema
-from pipelines.dataset.plan import DatasetPlan, SourceSpec, load_plan
 from pipelines.errors import BuildError
+from pipelines.plan.dataset_plan import DatasetPlan, SourceSpec, load_plan
 from transforms import LinacConfig
 
 PLAN = DatasetPlan(

@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 
 from linac_tfds import Cifar10Linac
 from pipelines.errors import BuildError
-from pipelines.planning.make_plan import (
+from pipelines.preparation.make_plan import (
   Settings,
   check_folder,
   check_space,

@@ -14,13 +14,13 @@ from linac_tfds import Cifar10Linac
 from linac_tfds.schema import STORAGE_DTYPES, image_schema
 from linac_tfds.sources import find_source
 from pipelines.dataset.manifest import manifest_path, read_manifests
-from pipelines.dataset.plan import DatasetPlan
-from pipelines.dataset.private_key import PrivateKey, find_private_key
 from pipelines.dataset.publish import check_target, published_fingerprint
 from pipelines.errors import BuildError
 from pipelines.files import bucket, storage
-from pipelines.planning.worker_hints import check_hints
+from pipelines.plan.dataset_plan import DatasetPlan
+from pipelines.plan.private_key import PrivateKey, find_private_key
 from pipelines.runners.local import devices
+from pipelines.runners.worker_hints import check_hints
 from pipelines.worker.source import prepare_source
 
 FILE_FORMATS = ('tfrecord', 'array_record')
