@@ -15,7 +15,7 @@ import tempfile
 FIT = """
 import hashlib, sys, time
 import jax, numpy as np
-from pipelines import device
+from pipelines.worker import device
 from transforms import LinacConfig, start_fit
 
 precision, *cache = sys.argv[1:]

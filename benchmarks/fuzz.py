@@ -40,13 +40,9 @@ from pipelines.dataset.published import (
   open_published,
 )
 from pipelines.errors import BuildError
-from pipelines.plan.dataset_plan import (
-  DATASET,
-  PLAN_FILE,
-  DatasetPlan,
-  SourceSpec,
-  load_plan,
-)
+from pipelines.plan.dataset_plan import DatasetPlan, SourceSpec
+from pipelines.plan.saved_plan import PLAN_FILE, load_plan, save_plan
+from pipelines.plan.shards import DATASET
 
 # Values to put in place of others, and text to put between others.
 VALUES = (
@@ -134,7 +130,7 @@ class Files:
       version='1.0.0',
       examples_per_shard=3,
     )
-    self.plan.save()
+    save_plan(self.plan)
     self.shard = self.plan.shards()[1]
     write_manifest(self.plan, self.shard, _manifest_of(self.plan, self.shard))
     self.plan.directory.mkdir()
@@ -191,7 +187,7 @@ class Files:
       return False
     assert plan.directory == self.plan.directory
     assert plan.shards() == self.plan.shards()
-    assert all('/' not in s.file_name(plan.file_format) for s in plan.shards())
+    assert all('/' not in plan.file_name(s) for s in plan.shards())
     assert {type(size) for size in plan.source.schema.shape} == {int}
     return True
 
@@ -231,7 +227,7 @@ class Files:
     assert plan.directory.parents[1] == folder, plan.directory
     assert plan.directory.parent.name == plan.config_name
     assert all(shard.size > 0 for shard in plan.shards())
-    assert all('/' not in s.file_name(plan.file_format) for s in plan.shards())
+    assert all('/' not in plan.file_name(s) for s in plan.shards())
     assert all(type(size) is int for size in plan.source.schema.shape)
     json.dumps(dataclasses.asdict(dataset.metadata), allow_nan=False)
     return True
@@ -256,7 +252,7 @@ def _manifest_of(plan, shard) -> Manifest:
     start=shard.start,
     stop=shard.stop,
     fingerprint=shard.fingerprint,
-    file_name=shard.file_name(plan.file_format),
+    file_name=plan.file_name(shard),
     file_bytes=1000,
     example_bytes=900,
     sha256='0' * 64,

@@ -17,9 +17,11 @@ import tensorflow_datasets as tfds
 
 from linac_tfds import Cifar10Linac
 from pipelines.dataset import publish
-from pipelines.preparation.make_plan import Settings, make_plan
-from pipelines.worker.source import read_source
-from pipelines.worker.task import fit_examples
+from pipelines.plan.saved_plan import save_plan
+from pipelines.plan.settings import Settings
+from pipelines.preparation.make_plan import make_plan
+from pipelines.worker.fit_examples import fit_examples
+from pipelines.worker.read_source import read_source
 from pipelines.worker.write_shard import write_shard
 
 EXAMPLES = 512
@@ -41,7 +43,7 @@ def measure(data_dir: str, dtype: str, file_format: str) -> dict:
       overwrite=True,
     ),
   )
-  plan.save()
+  save_plan(plan)
   examples = list(fit_examples(plan, read_source(plan, 'train', 0, FITTED)))
   shards = plan.shards()
   count = EXAMPLES // FITTED
@@ -78,7 +80,7 @@ def read_rate(plan) -> float:
     'split': 'train',
     'data_dir': plan.data_dir,
   }
-  if plan.file_format == 'array_record':
+  if plan.settings.file_format == 'array_record':
     source = tfds.data_source(**arguments)
   else:
     # TFDS would keep so small a dataset in memory.

@@ -1,6 +1,6 @@
 """Renders a dataset's page as TFDS's catalogue would show it.
 
-  python examples/catalogue.py DATA_DIR/cifar10_linac/seed_42/1.0.2 OUTPUT
+  python examples/catalogue.py DATA_DIR/cifar10_linac/seed_42/1.1.0 OUTPUT
 
 writes `cifar10_linac.md`, with a figure of `tfds.show_examples` and a table of
 `tfds.as_dataframe` beside it. It needs matplotlib and pandas.

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import numbers
-import operator
-import reprlib
+
+from linac_config import checks
 
 ACTIVATIONS = ('relu', 'tanh', 'gelu', 'silu', 'sin')
 KEY_DERIVATIONS = ('published', 'full')
@@ -32,14 +30,16 @@ CIFAR10_STD = (0.2471, 0.2435, 0.2616)
 
 
 @dataclasses.dataclass(frozen=True)
-class LinacConfig:
-  """Everything that determines the bits of a LINAC representation.
+class KeylessConfig:
+  """Everything but the seed that determines a LINAC representation.
+
+  A plan under a private key holds this and no seed. Nothing can be fitted with
+  it until `with_seed` makes a `LinacConfig` of it.
 
   The defaults are those of Rusu et al. (2022), appendix A, and of the published
   CIFAR-10 classifier.
 
   Attributes:
-    seed: the private key, a signed 64-bit integer.
     key_derivation: `'published'` keeps the seed's low 32 bits, as the published
       code does under 32-bit JAX; `'full'` uses all 64.
     num_layers: number of hidden layers of the implicit neural representation.
@@ -66,7 +66,6 @@ class LinacConfig:
     ValueError: naming the field and its value, if one is out of range.
   """
 
-  seed: int = -2314326399425823309
   key_derivation: str = 'published'
   num_layers: int = 5
   width: int = 256
@@ -87,7 +86,6 @@ class LinacConfig:
 
   def __post_init__(self):
     for name in (
-      'seed',
       'num_layers',
       'width',
       'num_features',
@@ -95,24 +93,20 @@ class LinacConfig:
       'num_epochs',
       'batch_size',
     ):
-      self._set(name, _as_int(name, getattr(self, name)))
+      self._set(name, checks.as_int(name, getattr(self, name)))
     for name in ('learning_rate', 'b1', 'b2', 'eps', 'decay_alpha'):
-      self._set(name, _as_float(name, getattr(self, name)))
+      self._set(name, checks.as_float(name, getattr(self, name)))
     for name in ('mean', 'std'):
-      self._set(name, _as_constants(name, getattr(self, name)))
+      self._set(name, checks.as_constants(name, getattr(self, name)))
     self._check_ranges()
 
   def _set(self, name: str, value):
     object.__setattr__(self, name, value)
 
   def _check_ranges(self):
-    if not -(2**63) <= self.seed < 2**63:
-      raise ValueError(
-        f'seed={_shown(self.seed)} does not fit in a signed 64-bit integer.'
-      )
     if not isinstance(self.use_bias, bool):
       raise ValueError(
-        f'use_bias={_shown(self.use_bias)} must be True or False.'
+        f'use_bias={checks.shown(self.use_bias)} must be True or False.'
       )
     for name, choices in (
       ('key_derivation', KEY_DERIVATIONS),
@@ -122,7 +116,7 @@ class LinacConfig:
       value = getattr(self, name)
       if not isinstance(value, str) or value not in choices:
         raise ValueError(
-          f'{name}={_shown(value)} is unknown; choose one of '
+          f'{name}={checks.shown(value)} is unknown; choose one of '
           f'{", ".join(choices)}.'
         )
     self._check_sizes()
@@ -133,7 +127,7 @@ class LinacConfig:
       value = getattr(self, name)
       if not 1 <= value <= largest:
         raise ValueError(
-          f'{name}={_shown(value)} must be between 1 and {largest}.'
+          f'{name}={checks.shown(value)} must be between 1 and {largest}.'
         )
     weights = self._hidden_weights()
     if weights > _MAX_WEIGHTS:
@@ -143,9 +137,9 @@ class LinacConfig:
       )
     if not 0 <= self.representation_layer <= self.num_layers:
       raise ValueError(
-        f'representation_layer={_shown(self.representation_layer)} is out of '
-        f'range; choose 0 to {self.num_layers - 1} for a hidden layer or '
-        f'{self.num_layers} for the reconstruction.'
+        f'representation_layer={checks.shown(self.representation_layer)} is '
+        f'out of range; choose 0 to {self.num_layers - 1} for a hidden '
+        f'layer or {self.num_layers} for the reconstruction.'
       )
 
   def _check_floats(self):
@@ -176,6 +170,17 @@ class LinacConfig:
       raise ValueError(
         f'std={self.std} must be positive, of images scaled to [0, 1].'
       )
+
+  def with_seed(self, seed: int) -> LinacConfig:
+    """The config of a transform under a seed.
+
+    Raises:
+      ValueError: if the seed does not fit in a signed 64-bit integer.
+    """
+    fields = {
+      f.name: getattr(self, f.name) for f in dataclasses.fields(KeylessConfig)
+    }
+    return LinacConfig(**fields, seed=seed)
 
   def num_steps(self, num_pixels: int) -> int:
     """Optimisation steps for an image of `num_pixels` pixels.
@@ -240,45 +245,34 @@ class LinacConfig:
     )
 
 
-def _as_int(name: str, value) -> int:
-  try:
-    if isinstance(value, bool):
-      raise TypeError
-    return operator.index(value)
-  except TypeError:
-    raise ValueError(f'{name}={_shown(value)} must be an integer.') from None
+@dataclasses.dataclass(frozen=True)
+class LinacConfig(KeylessConfig):
+  """Everything that determines the bits of a LINAC representation.
 
+  Attributes:
+    seed: The private key of the paper, a signed 64-bit integer. The default is
+      that of the published classifier. The other fields are those of
+      `KeylessConfig`.
 
-def _as_float(name: str, value) -> float:
-  try:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-      raise TypeError
-    result = float(value)
-  except (TypeError, OverflowError):
-    raise ValueError(f'{name}={_shown(value)} must be a number.') from None
-  if not math.isfinite(result):
-    raise ValueError(f'{name}={value} must be finite.')
-  return result
+  Raises:
+    ValueError: naming the field and its value, if one is out of range.
+  """
 
+  seed: int = -2314326399425823309
 
-def _as_constants(name: str, value) -> tuple[float, ...] | None:
-  if value is None:
-    return None
-  if isinstance(value, numbers.Real):
-    value = (value,)
-  try:
-    constants = tuple(_as_float(name, v) for v in value)
-  except TypeError:
-    constants = ()
-  if not constants:
-    raise ValueError(
-      f'{name}={_shown(value)} must hold one number per channel.'
+  def __post_init__(self):
+    super().__post_init__()
+    self._set('seed', checks.as_int('seed', self.seed))
+    if not -(2**63) <= self.seed < 2**63:
+      raise ValueError(
+        f'seed={checks.shown(self.seed)} does not fit in a signed 64-bit '
+        'integer.'
+      )
+
+  def without_seed(self) -> KeylessConfig:
+    """The same config less its seed."""
+    return KeylessConfig(
+      **{
+        f.name: getattr(self, f.name) for f in dataclasses.fields(KeylessConfig)
+      }
     )
-  return constants
-
-
-def _shown(value) -> str:
-  try:
-    return reprlib.repr(value)
-  except ValueError:  # Python prints no integer of more than 4,300 digits.
-    return 'an integer of thousands of digits'

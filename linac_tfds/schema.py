@@ -7,9 +7,16 @@ import dataclasses
 import numpy as np
 import tensorflow_datasets as tfds
 
-from linac_config.config import LinacConfig
+from linac_config import KeylessConfig
 
 STORAGE_DTYPES = ('float16', 'float32')
+# The numbers that a fit gives of each example, and what they are. They are
+# float32 features; `transforms.LinacFit` has each as an array, and manifests
+# list them.
+MEASURES = {
+  'psnr': 'PSNR of the reconstruction over the whole grid, in dB.',
+  'final_loss': 'The loss of the last optimisation step.',
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +61,7 @@ def image_schema(builder: tfds.core.DatasetBuilder) -> ImageSchema:
 
 
 def example_features(
-  source: ImageSchema, config: LinacConfig, storage_dtype: str = 'float16'
+  source: ImageSchema, config: KeylessConfig, storage_dtype: str = 'float16'
 ) -> tfds.features.FeaturesDict:
   """The features of an example of the dataset."""
   height, width, channels = source.shape
@@ -73,11 +80,9 @@ def example_features(
         encoding=tfds.features.Encoding.BYTES,
         doc='Activations of the representation layer on the pixel grid.',
       ),
-      'psnr': tfds.features.Scalar(
-        np.float32, doc='Of the reconstruction, in dB, over the whole grid.'
-      ),
-      'final_loss': tfds.features.Scalar(
-        np.float32, doc='The loss of the last optimisation step.'
-      ),
+      **{
+        name: tfds.features.Scalar(np.float32, doc=doc)
+        for name, doc in MEASURES.items()
+      },
     }
   )

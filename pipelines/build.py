@@ -26,11 +26,10 @@ if __name__ == '__main__':
 
 import contextlib
 import sys
-from collections.abc import Callable
 
 import tensorflow_datasets as tfds
 
-from linac_tfds import Cifar10Linac, LinacBuilderConfig
+from linac_tfds import LinacBuilderConfig
 from pipelines.command_line import (
   after_build,
   before_build,
@@ -38,101 +37,58 @@ from pipelines.command_line import (
   dry_run,
   options,
 )
+from pipelines.command_line.command import Command
 from pipelines.dataset import publish
+from pipelines.dataset.state import Depth, Kind, dataset_state
 from pipelines.errors import BuildError, SourceError, printable
 from pipelines.files import lock, storage
 from pipelines.plan import private_key
-from pipelines.plan.dataset_plan import FAILURE_FILE, DatasetPlan
-from pipelines.preparation.make_plan import (
-  Settings,
-  check_folder,
-  check_space,
-  make_plan,
-)
+from pipelines.plan.dataset_plan import DatasetPlan
+from pipelines.plan.saved_plan import FAILURE_FILE, save_plan
+from pipelines.preparation.checks import check_folder, check_space
+from pipelines.preparation.make_plan import make_plan
 from pipelines.runners.progress import Progress
-from pipelines.runners.runner import Runner
+from pipelines.runners.runner import Runner, find_runner
 
 _KEPT = 'What is finished is kept.'
 _NOT_BEGUN = 'Stopped. What earlier runs finished is kept.'
 
 
-def build(
-  builder: Cifar10Linac,
-  settings: Settings,
-  runner=None,
-  beam_options=None,
-) -> None:
-  """Builds the builder's dataset, or goes on where a build stopped.
+def build(command: Command) -> dict[str, str]:
+  """Builds the datasets of a command, which differ in their seeds alone.
 
   Prints what it is about to do, a progress bar and a summary.
 
-  Args:
-    builder: of the dataset; says the transform, the source and the folder.
-    settings: the rest.
-    runner: a Beam runner, by name or as an object; None, `'DirectRunner'` and
-      `'FnApiRunner'` stand for pinned processes on this machine.
-    beam_options: `PipelineOptions` for any other runner.
-
-  Raises:
-    BuildError: if it cannot start or go on; what is finished is kept.
-    ValueError: naming the value, if a setting does not fit.
-  """
-  failures = build_all(
-    [builder.builder_config],
-    lambda _: builder,
-    settings,
-    Runner(runner, beam_options),
-  )
-  for reason in failures.values():
-    raise BuildError(reason)
-
-
-def build_all(
-  configs: list[LinacBuilderConfig],
-  make_builder: Callable[[LinacBuilderConfig], Cifar10Linac],
-  settings: Settings,
-  runner: Runner,
-) -> dict[str, str]:
-  """Builds datasets that differ in their seeds alone, in one run.
-
-  Args:
-    configs: of the datasets.
-    make_builder: of a config.
-    settings: the rest.
-    runner: where to build.
-
   Returns:
-    Why a dataset could not be built, by its config's name. It holds up no other
-    one.
+    The reason why a dataset could not be built, by its config's name. A dataset
+    that fails does not stop the others.
 
   Raises:
     BuildError: if none can be built; what is finished is kept.
     ValueError: naming the value, if a setting does not fit.
   """
-  runner.check(settings)
+  runner = find_runner(command.runner, command.beam_flags)
+  runner.check(command.settings)
   with contextlib.ExitStack() as locks:
     try:
-      plans, failures = _plan_all(configs, make_builder, settings, locks)
+      plans, failures = _plan_all(command, locks)
       if plans:
         # Now rather than in some hours; they are told again at the end.
-        after_build.print_failures(failures, len(configs))
-        failures |= _build(plans, settings, runner, configs)
+        after_build.print_failures(failures, len(command.configs))
+        failures |= _build(plans, command, runner)
     except storage.errors() as error:
       raise BuildError(f'{error}. {_KEPT}') from error
   return failures
 
 
 def _plan_all(
-  configs: list[LinacBuilderConfig],
-  make_builder: Callable[[LinacBuilderConfig], Cifar10Linac],
-  settings: Settings,
-  locks: contextlib.ExitStack,
+  command: Command, locks: contextlib.ExitStack
 ) -> tuple[list[DatasetPlan], dict[str, str]]:
   """The plans of those that can be built, and why the others cannot."""
 
   def plan(config: LinacBuilderConfig) -> DatasetPlan | str:
     try:
-      return _plan(make_builder(config), settings, locks)
+      return _plan(command, config, locks)
     except SourceError:
       raise  # It is the same for all.
     except BuildError as error:
@@ -140,31 +96,29 @@ def _plan_all(
     except storage.errors() as error:
       return f'{error}. {_KEPT}'
 
-  first, *others = configs
+  first, *others = command.configs
   found = [plan(first)]
   # In a bucket, a plan takes dozens of requests.
   remote = isinstance(found[0], DatasetPlan) and _is_remote(found[0])
   found += storage.map_files(plan, others, remote)
   plans = [plan for plan in found if isinstance(plan, DatasetPlan)]
-  reasons = {c.name: f for c, f in zip(configs, found, strict=True)}
+  reasons = {c.name: f for c, f in zip(command.configs, found, strict=True)}
   return plans, {k: v for k, v in reasons.items() if isinstance(v, str)}
 
 
 def _plan(
-  builder: Cifar10Linac, settings: Settings, locks: contextlib.ExitStack
+  command: Command, config: LinacBuilderConfig, locks: contextlib.ExitStack
 ) -> DatasetPlan:
   """The plan of a dataset that nobody else builds while `locks` are held."""
+  builder = command.builder(config)
   folder = storage.path(builder.data_path.parent)
   check_folder(folder)
   locks.enter_context(lock.only_build_in(folder))
-  return make_plan(builder, settings)
+  return make_plan(builder, command.settings)
 
 
 def _build(
-  plans: list[DatasetPlan],
-  settings: Settings,
-  runner: Runner,
-  configs: list[LinacBuilderConfig],
+  plans: list[DatasetPlan], command: Command, runner: Runner
 ) -> dict[str, str]:
   """Builds those that are not there yet, and says what there is then."""
   progress, totals, failures = None, None, {}
@@ -174,36 +128,45 @@ def _build(
   pending = [p for p, is_done in zip(plans, done, strict=True) if not is_done]
   if pending:
     check_space(pending)
-    before_build.announce(pending, settings, runner, configs)
+    before_build.announce(pending, command, runner)
     storage.map_files(_stage, pending, remote)
     progress = Progress(pending)
-    try:
-      totals = runner.run(pending, settings, progress)
-      if totals is None:
-        return {}
-      progress.update(at_once=True)
-    except KeyboardInterrupt as interrupt:
-      progress.update(at_once=True)
-      raise KeyboardInterrupt(str(interrupt) or _stopped(progress)) from None
-    finally:
-      progress.close()
-    for plan in pending:
-      failure = plan.staging / FAILURE_FILE
-      if failure.exists():
-        failures[plan.config_name] = failure.read_text()
-  if len(configs) > 1:
+    totals = _run(pending, command, runner, progress)
+    if totals is None:
+      return {}
+    failures = _failures(pending)
+  if len(plans) > 1 or len(command.configs) > 1:
     after_build.print_summaries(plans, failures, progress, totals)
   elif not failures:
     after_build.print_summary(plans[0], progress, totals)
   return failures
 
 
-def _stopped(progress: Progress) -> str:
-  finished = progress.fitted + progress.reused
-  return (
-    f'Stopped. {finished:,} of {progress.total:,} images are saved; the same '
-    'command goes on from there.'
-  )
+def _run(
+  plans: list[DatasetPlan], command: Command, runner: Runner, progress: Progress
+):
+  """Runs the pipeline; returns the totals of its metrics, as `Runner.run`."""
+  try:
+    totals = runner.run(plans, command.settings, progress)
+    if totals is not None:
+      progress.update(at_once=True)
+    return totals
+  except KeyboardInterrupt as interrupt:
+    progress.update(at_once=True)
+    finished = progress.fitted + progress.reused
+    stopped = (
+      f'Stopped. {finished:,} of {progress.total:,} images are saved; the same '
+      'command goes on from there.'
+    )
+    raise KeyboardInterrupt(str(interrupt) or stopped) from None
+  finally:
+    progress.close()
+
+
+def _failures(plans: list[DatasetPlan]) -> dict[str, str]:
+  """Why a dataset was not published, by its config's name."""
+  files = {plan.config_name: plan.staging / FAILURE_FILE for plan in plans}
+  return {name: f.read_text() for name, f in files.items() if f.exists()}
 
 
 def _is_remote(plan: DatasetPlan) -> bool:
@@ -211,7 +174,14 @@ def _is_remote(plan: DatasetPlan) -> bool:
 
 
 def _is_done(plan: DatasetPlan) -> bool:
-  if plan.overwrite or not publish.mend_texts(plan):
+  """Whether a dataset is published and sound; mends its describing files."""
+  if plan.settings.overwrite:
+    return False
+  hashes = plan.settings.check_hashes
+  state = dataset_state(plan, Depth.HASHES if hashes else Depth.CONTENTS)
+  if state.kind is Kind.DAMAGED and not state.damaged_shards:
+    publish.mend_texts(plan, state)
+  elif state.kind is not Kind.PUBLISHED:
     return False
   publish.remove_staging(plan)
   storage.remove_parts(plan.directory)
@@ -222,8 +192,8 @@ def _stage(plan: DatasetPlan) -> None:
   """Readies the staging folder for workers."""
   if plan.private_key:
     private_key.save_id(plan.staging.parent, plan.private_key)
-  plan.save()
-  if not plan.overwrite:
+  save_plan(plan)
+  if not plan.settings.overwrite:
     publish.restage(plan)
   # What a killed build left behind.
   storage.remove(plan.staging / FAILURE_FILE)
@@ -236,17 +206,15 @@ def main(argv: list[str]) -> int:
   console.set_up()
   if not sys.stderr.isatty():
     tfds.disable_progress_bar()  # It draws over itself, which a file cannot.
+  failures = {}
   try:
     command = options.parse(argv)
     if command.verbose:
       console.be_verbose()
-    do = dry_run.show_plan if command.plan else build_all
-    failures = do(
-      command.configs,
-      command.builder,
-      command.settings,
-      Runner(command.runner, command.beam),
-    )
+    if command.plan:
+      dry_run.show_plan(command)
+    else:
+      failures = build(command)
   except ValueError as error:
     print(f'error: {printable(str(error))}', file=sys.stderr)
     return 2
@@ -256,8 +224,7 @@ def main(argv: list[str]) -> int:
   except KeyboardInterrupt as interrupt:
     print(f'\n{str(interrupt) or _NOT_BEGUN}', file=sys.stderr)
     return 130
-  if failures:
-    after_build.print_failures(failures, len(command.configs))
+  after_build.print_failures(failures, len(command.configs))
   return 1 if failures else 0
 
 

@@ -1,6 +1,6 @@
 r"""Writes a page about a published LINAC dataset: what is in it, in pictures.
 
-  python -m pipelines.report ~/tensorflow_datasets/cifar10_linac/seed_42/1.0.2
+  python -m pipelines.report ~/tensorflow_datasets/cifar10_linac/seed_42/1.1.0
 
 writes `report.html`, which needs nothing else, and its pictures into `report/`.
 It reads up to 100 shards and fits about two dozen images again. Its pictures
@@ -103,7 +103,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     allow_abbrev=False,
   )
   parser.add_argument(
-    'dataset_dir', help='its folder, such as D/cifar10_linac/seed_42/1.0.2'
+    'dataset_dir', help='its folder, such as D/cifar10_linac/seed_42/1.1.0'
   )
   parser.add_argument(
     '--output',

@@ -9,7 +9,7 @@ seeds.
 looked at, so this works from another terminal, and whatever runs the build.
 
 Exit status: 0 if all that is there is finished or running, 1 if a build stopped
-or failed, 2 if there is none, 130 after Ctrl-C.
+or failed or a dataset is damaged, 2 if there is none, 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ import pathlib
 import sys
 import time
 
+from tqdm import tqdm
+
 from pipelines.command_line import console
 from pipelines.command_line.console import Parser
-from pipelines.dataset.overview import find_statuses, is_of_all_configs
+from pipelines.dataset.overview import Status, find_statuses, is_of_all_configs
 from pipelines.errors import BuildError, printable
 from pipelines.files import bucket, lock, storage
 from pipelines.runners.progress import Progress
@@ -49,6 +51,47 @@ def watch(directory: pathlib.Path) -> None:
     progress.update(at_once=True)
   finally:
     progress.close()
+
+
+def describe(status: Status) -> str:
+  """What there is to know of a dataset, in lines."""
+  plan, total = status.plan, status.plan.num_examples
+  percent = 100 * status.images // total  # 100 is for all of them.
+  rate = f'{status.rate:.1f} images/s' if status.rate else 'not known'
+  lines = [
+    f'cifar10_linac/{plan.config_name} {plan.version}: {_state(status)}',
+    f'  shards   {status.shards:,} of {len(plan.shards()):,}',
+    f'  images   {status.images:,} of {total:,} ({percent}%)',
+    f'  speed    {rate}',
+  ]
+  if status.state == 'running' and status.rate:
+    left = tqdm.format_interval((total - status.images) / status.rate)
+    lines.append(f'  left     {left}')
+  published = status.state in ('finished', 'damaged')
+  folder = plan.directory if published else plan.staging
+  lines += [f'  bad      {status.num_bad:,} examples', f'  folder   {folder}']
+  return '\n'.join([*lines, *(f'  {note}' for note in status.notes)])
+
+
+def _state(status: Status) -> str:
+  if status.state == 'running':
+    begun = time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(status.since))
+    holder = lock.holder(status.plan.directory.parent)
+    return f'running since {begun}' + (f', {holder}' if holder else '')
+  if status.state == 'finished':
+    return 'finished'
+  if status.state == 'damaged':
+    return 'damaged; the command that built it mends it'
+  return f'{status.state}; the command that began it goes on'
+
+
+def line(status: Status) -> str:
+  """The same in a line."""
+  text = (
+    f'{status.plan.config_name} {status.plan.version}: {status.state}, '
+    f'{status.images:,} of {status.plan.num_examples:,} images'
+  )
+  return text + (f', {status.num_bad:,} bad' if status.num_bad else '')
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
@@ -89,8 +132,8 @@ def main(argv: list[str]) -> int:
     return 130
   in_lines = is_of_all_configs(directory)
   for status in statuses:
-    print(printable(status.line() if in_lines else str(status)))
-  return int(any(s.state in ('stopped', 'failed') for s in statuses))
+    print(printable(line(status) if in_lines else describe(status)))
+  return int(any(s.state in ('damaged', 'stopped', 'failed') for s in statuses))
 
 
 if __name__ == '__main__':

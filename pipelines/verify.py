@@ -1,6 +1,6 @@
 """Verifies a published LINAC dataset: files, contents and a sample of fits.
 
-  python -m pipelines.verify ~/tensorflow_datasets/cifar10_linac/seed_42/1.0.2
+  python -m pipelines.verify ~/tensorflow_datasets/cifar10_linac/seed_42/1.1.0
 
 compares metadata, manifests and shards with each other and the images with
 their source, and fits some of them again; `--quick` leaves out the fits.
@@ -31,10 +31,10 @@ from pipelines.dataset.published import (
 )
 from pipelines.errors import BuildError, printable
 from pipelines.files import bucket, storage
+from pipelines.preparation.prepare_source import prepare_source
 from pipelines.verification.checks import Check, differences, print_checks
 from pipelines.verification.contents import Contents
 from pipelines.verification.metadata import check_metadata
-from pipelines.worker.source import prepare_source
 
 
 def verify(
@@ -105,6 +105,7 @@ def _with_source(
   )
   if problems := differences(found, expected):
     check.add('label.labels.txt', problems)
+  source = dataclasses.replace(source, contents=recorded.contents)
   plan = dataclasses.replace(dataset.plan, source=source)
   return dataclasses.replace(dataset, plan=plan)
 
@@ -118,7 +119,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     allow_abbrev=False,
   )
   parser.add_argument(
-    'dataset_dir', help='its folder, such as D/cifar10_linac/seed_42/1.0.2'
+    'dataset_dir', help='its folder, such as D/cifar10_linac/seed_42/1.1.0'
   )
   parser.add_argument(
     '--source_data_dir',

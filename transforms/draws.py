@@ -50,8 +50,14 @@ def draw(config: LinacConfig, shape: tuple[int, int, int]) -> Draws:
     The draws; equal on every machine and under any JAX configuration.
 
   Raises:
+    TypeError: if the config has no seed, because its key is private.
     ValueError: if the pixel batch does not divide height * width.
   """
+  if not isinstance(config, LinacConfig):
+    raise TypeError(
+      f'config={config} has no seed to fit with. Make a LinacConfig of it: '
+      'config.with_seed(seed).'
+    )
   height, width, channels = shape
   pixels = height * width
   config.num_steps(pixels)  # Refuses a pixel batch that does not divide.

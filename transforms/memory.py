@@ -1,13 +1,13 @@
 """How many images fit into a device's memory together."""
 
-from linac_config.config import LinacConfig
+from linac_config.config import KeylessConfig
 
 # More keep no device busier and make the padding of a last batch dearer.
 MOST_IMAGES = 512
 
 
 def images_in_memory(
-  config: LinacConfig, shape: tuple[int, int, int], num_bytes: int
+  config: KeylessConfig, shape: tuple[int, int, int], num_bytes: int
 ) -> int:
   """Images to fit by one call to a device.
 

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from linac_config.config import LinacConfig
+from linac_config import KeylessConfig, LinacConfig
 from transforms import encoding
 from transforms.draws import draw
 from transforms.fitting import fit
@@ -37,6 +37,11 @@ class LinacFit:
   reconstruction: Float[np.ndarray, 'n height width channels']
   losses: Float[np.ndarray, 'n steps']
   psnr: Float[np.ndarray, 'n']
+
+  @property
+  def final_loss(self) -> Float[np.ndarray, 'n']:
+    """The loss of the last optimisation step."""
+    return self.losses[:, -1]
 
 
 def linac(
@@ -179,7 +184,7 @@ def _program(config: LinacConfig) -> LinacConfig:
 
 
 def default_images_per_batch(
-  config: LinacConfig, shape: tuple[int, int, int]
+  config: KeylessConfig, shape: tuple[int, int, int]
 ) -> int:
   """Images to fit by one call to this process's device."""
   device = jax.devices()[0]

@@ -6,8 +6,7 @@ import os
 
 import tensorflow_datasets as tfds
 
-from linac_config import config_names
-from linac_config.config import LinacConfig
+from linac_config import KeylessConfig, LinacConfig, config_names
 from linac_tfds import schema, sources
 
 _LICENSE = (
@@ -22,7 +21,8 @@ class LinacBuilderConfig(tfds.core.BuilderConfig):
   Attributes:
     source: TFDS name of the image dataset to fit, `DATASET` or
       `DATASET/CONFIG`.
-    linac: the transform; with a private key, its seed is 0.
+    linac: The transform, a `LinacConfig`; under a private key a
+      `KeylessConfig`, which has no seed.
     private: whether the key is a secret, which only a build is told.
   """
 
@@ -48,10 +48,12 @@ class LinacBuilderConfig(tfds.core.BuilderConfig):
         raise ValueError(
           f'config_name={private_name!r} is of a private key; leave out seed.'
         )
-      fields['seed'] = 0
-    self.linac = LinacConfig(**fields)
-    name = private_name or config_names.config_name(source, self.linac)
-    key = 'a private key' if self.private else f'the key {self.linac.seed}'
+      self.linac = KeylessConfig(**fields)
+      name, key = private_name, 'a private key'
+    else:
+      self.linac = LinacConfig(**fields)
+      name = config_names.config_name(source, self.linac)
+      key = f'the key {self.linac.seed}'
     super().__init__(
       name=name,
       description=f'{source} under {key}, fitted in {self.linac.precision}.',
@@ -65,11 +67,13 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
   `tfds.builder('cifar10_linac', seed=42)`. The default is the published key.
   """
 
-  VERSION = tfds.core.Version('1.0.2')
+  VERSION = tfds.core.Version('1.1.0')
   RELEASE_NOTES = {  # noqa: RUF012
     '1.0.0': 'Initial release.',
     '1.0.1': 'Metadata tell of bad examples, min_psnr and private keys.',
     '1.0.2': 'croissant.json describes the dataset to other readers.',
+    '1.1.0': 'The fingerprint and the metadata hold a hash of the source. '
+    'No stored example differs from 1.0.2.',
   }
   BUILDER_CONFIGS = [LinacBuilderConfig()]  # noqa: RUF012
 

@@ -9,9 +9,11 @@ from pipelines.dataset.metadata import (
   BAD_EXAMPLES_FILE,
   METADATA_FILE,
   Metadata,
+  read_metadata,
 )
 from pipelines.errors import BuildError, printable
-from pipelines.files import storage, strict_json
+from pipelines.files import storage
+from pipelines.files.formats import FILE_FORMATS
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.runners.progress import Progress
 from pipelines.worker import metrics
@@ -113,7 +115,7 @@ def _speed(progress: Progress | None) -> str:
 
 
 def _load(plan: DatasetPlan) -> str:
-  load = 'tfds.load' if plan.file_format == 'tfrecord' else 'tfds.data_source'
+  load = FILE_FORMATS[plan.settings.file_format].reader
   return (
     '  import linac_tfds  # Registers the dataset.\n'
     '  import tensorflow_datasets as tfds\n'
@@ -176,7 +178,7 @@ def _metadata(plan: DatasetPlan) -> Metadata:
   """What a published dataset records of itself."""
   path = plan.directory / METADATA_FILE
   try:
-    metadata = strict_json.read(path, Metadata)
+    metadata = read_metadata(plan.directory)
     _psnr(plan, metadata)
     return metadata
   except (LookupError, ValueError) as error:

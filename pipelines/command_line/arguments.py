@@ -1,4 +1,4 @@
-"""The options of `python -m pipelines.build`, as `--help` shows them."""
+"""The parser of `build`, made of the declared options, and its `--help`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ import argparse
 import dataclasses
 import os
 import sys
+import types
+import typing
 
-from linac_config import config_names
-from linac_config.config import (
-  ACTIVATIONS,
-  KEY_DERIVATIONS,
-  PRECISIONS,
-  LinacConfig,
-)
-from linac_tfds.schema import STORAGE_DTYPES
+from linac_config import KeylessConfig, LinacConfig, config_names
+from linac_config.config import ACTIVATIONS, KEY_DERIVATIONS, PRECISIONS
+from pipelines.command_line.command import Command
 from pipelines.command_line.console import Parser
-from pipelines.preparation.make_plan import FILE_FORMATS, ON_BAD_EXAMPLE
-from pipelines.runners import worker_hints
+from pipelines.plan.settings import ELSEWHERE, Settings
 
 _EPILOG = """\
 exit status:
@@ -29,6 +25,7 @@ exit status:
 The same command goes on where a build stopped. docs/errors.md has the messages
 and what to do.
 """
+_GROUPS = {ELSEWHERE: 'Options of runners other than this machine.'}
 
 
 class _Help(argparse.Action):
@@ -67,146 +64,65 @@ def build_parser() -> Parser:
     add_help=False,
   )
   parser.add_argument('-h', '--help', action=_Help)
-  parser.add_argument(
-    '--data_dir', help="TFDS's data folder (default: ~/tensorflow_datasets)"
-  )
-  parser.add_argument(
-    '--source',
-    default=config_names.DEFAULT_SOURCE,
-    help='TFDS image dataset to fit, or `sample`, which needs no network '
-    '(default: %(default)s)',
-  )
-  parser.add_argument(
-    '--source_data_dir',
-    help='where the source is prepared (default: --data_dir, then '
-    "TFDS's folder; else it is downloaded into --data_dir)",
-  )
+  groups = {'': parser}
+  groups |= {
+    title: parser.add_argument_group(title, text)
+    for title, text in _GROUPS.items()
+  }
+  _add_options(groups, Command)
   parser.add_argument(
     '--seeds',
     metavar='A:B',
     help='build many datasets in one run: seeds A to B - 1, or 7,42, or both '
     'as in 0:10,42; --seeds=-3:0 for negative ones',
   )
-  parser.add_argument('--splits', help='such as train,test (default: all)')
-  parser.add_argument(
-    '--max_examples_per_split', type=int, metavar='N', help='the first N only'
-  )
-  parser.add_argument(
-    '--examples_per_shard',
-    type=int,
-    metavar='N',
-    help='at most (default: 128; 32 in splits of fewer than 4,096)',
-  )
-  parser.add_argument(
-    '--storage_dtype',
-    choices=STORAGE_DTYPES,
-    default='float16',
-    help='of the representations (default: %(default)s)',
-  )
-  parser.add_argument(
-    '--file_format',
-    choices=FILE_FORMATS,
-    default='tfrecord',
-    help='tfrecord is read by tfds.load, array_record by tfds.data_source '
-    '(default: %(default)s)',
-  )
-  parser.add_argument(
-    '--images_per_batch',
-    type=int,
-    metavar='N',
-    help='fitted by one call to the device; speed only (default: 1 on a core, '
-    'on an accelerator what its memory holds)',
-  )
-  parser.add_argument(
-    '--min_psnr',
-    type=float,
-    metavar='DB',
-    help='an example whose fit has less is bad (default: none is)',
-  )
-  parser.add_argument(
-    '--on_bad_example',
-    choices=ON_BAD_EXAMPLE,
-    default='stop',
-    help='stop: publish nothing if an example cannot be fitted; skip: leave '
-    'such examples out and list them (default: %(default)s)',
-  )
-  parser.add_argument(
-    '--strict_devices',
-    action='store_true',
-    help='refuse to mix float32 shards of several kinds of devices or versions '
-    'of jaxlib, whose bits may differ',
-  )
-  parser.add_argument(
-    '--config_name',
-    metavar='NAME',
-    help='of a dataset under a private key, which --private_key_file or '
-    'LINAC_PRIVATE_KEY holds and which is written nowhere',
-  )
-  parser.add_argument(
-    '--private_key_file',
-    metavar='PATH',
-    help='holds the key: an integer of 64 bits, decimal or 0x hexadecimal',
-  )
-  parser.add_argument(
-    '--overwrite',
-    action='store_true',
-    help='replace a dataset of the same name',
-  )
-  parser.add_argument(
-    '--runner', help='Beam runner (default: DirectRunner, this machine)'
-  )
-  parser.add_argument(
-    '--direct_num_workers',
-    type=int,
-    default=0,
-    metavar='N',
-    help='local processes (default: one per GPU, else one per core; fewer if '
-    'memory is short)',
-  )
-  parser.add_argument(
-    '--plan',
-    action='store_true',
-    help='fit two images, tell from them how many shards, bytes and hours a '
-    'build takes, and build nothing (a source that is not there is downloaded)',
-  )
   parser.add_argument(
     '--config',
     metavar='FILE',
-    help='TOML file of options without their dashes, such as seed = 42; what '
-    'the command line says wins',
+    help='a TOML file of options without their dashes, such as seed = 42; an '
+    'option on the command line wins',
   )
-  parser.add_argument(
-    '-v',
-    '--verbose',
-    action='store_true',
-    help='show what Beam, TFDS and the workers of this machine log',
-  )
-  remote = parser.add_argument_group('workers elsewhere', 'Of other runners.')
-  remote.add_argument(
-    '--accelerator',
-    metavar='HINT',
-    help='that the workers that fit have, such as '
-    f'{worker_hints.EXAMPLE} (default: none)',
-  )
-  remote.add_argument(
-    '--worker_ram',
-    metavar='SIZE',
-    help="that they have at least, such as 16GB (default: the runner's choice)",
-  )
-  remote.add_argument(
-    '--compilation_cache',
-    metavar='PATH',
-    help='a folder, also gs://, where workers leave compiled programs for each '
-    'other; who can write there can run code on them (default: none)',
-  )
-  transform = parser.add_argument_group('transform', 'Fields of LinacConfig.')
-  for field in dataclasses.fields(LinacConfig):
-    transform.add_argument(
-      f'--{field.name}',
-      metavar='X',
-      help=_field_help(field),
-    )
+  _add_options(groups, Settings)
+  _add_transform(parser)
   return parser
+
+
+def _add_options(groups: dict, kind: type) -> None:
+  """Adds the declared options of a dataclass."""
+  hints = typing.get_type_hints(kind)
+  for field in dataclasses.fields(kind):
+    if not (facts := field.metadata):
+      continue
+    names = (
+      ['-v', '--verbose'] if field.name == 'verbose' else [f'--{field.name}']
+    )
+    details = {'default': field.default, 'help': facts['help']}
+    if hints[field.name] is bool:
+      details['action'] = 'store_true'
+    else:
+      details['type'] = _type(hints[field.name])
+      details['metavar'] = facts['metavar']
+      details['choices'] = facts['choices'] or None
+    groups[facts['group']].add_argument(*names, **details)
+
+
+def _type(hint) -> type:
+  """The type that parses an option's text, from its annotation."""
+  if isinstance(hint, types.UnionType):
+    hint = typing.get_args(hint)[0]
+  return _texts if typing.get_origin(hint) is tuple else hint
+
+
+def _texts(text: str) -> tuple[str, ...]:
+  return tuple(part.strip() for part in text.split(','))
+
+
+def _add_transform(parser: argparse.ArgumentParser) -> None:
+  """Adds an option for each field of `LinacConfig`."""
+  group = parser.add_argument_group('transform', 'Fields of LinacConfig.')
+  seed = next(f for f in dataclasses.fields(LinacConfig) if f.name == 'seed')
+  for field in (seed, *dataclasses.fields(KeylessConfig)):
+    group.add_argument(f'--{field.name}', metavar='X', help=_field_help(field))
 
 
 def _field_help(field: dataclasses.Field) -> str:

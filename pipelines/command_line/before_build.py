@@ -5,78 +5,55 @@ from __future__ import annotations
 import dataclasses
 import shlex
 
-from linac_config import config_names
-from linac_tfds import LinacBuilderConfig
-from pipelines.command_line import seed_ranges
 from pipelines.command_line.after_build import size_text
+from pipelines.command_line.command import Command
 from pipelines.dataset.metadata import INFO_FILE
+from pipelines.dataset.state import finished_shards, shard_sizes
 from pipelines.errors import printable
 from pipelines.plan import private_key
 from pipelines.plan.dataset_plan import DatasetPlan
-from pipelines.preparation.make_plan import Settings
 from pipelines.runners.local import devices
 from pipelines.runners.local.trial import Trial
-from pipelines.runners.progress import finished_shards, shard_sizes
 from pipelines.runners.runner import Runner
 
 # What a core fits at, to tell minutes from days; low, as shared cores are.
 # benchmarks/RESULTS.md has 147e9 and 60e9 for a quiet one.
 _CORE_FLOPS = {'float32': 100e9, 'float64': 40e9}
-# The settings that a command must repeat to mean the same build.
-_REPEATED = (
-  'splits',
-  'max_examples_per_split',
-  'examples_per_shard',
-  'storage_dtype',
-  'min_psnr',
-  'on_bad_example',
-  'accelerator',
-  'worker_ram',
-  'compilation_cache',
-)
 # Printed of many.
 _MAX_NOTES = 10
 
 
 def announce(
-  plans: list[DatasetPlan],
-  settings: Settings,
-  runner: Runner,
-  configs: list[LinacBuilderConfig],
+  plans: list[DatasetPlan], command: Command, runner: Runner
 ) -> None:
   """Says what the build is about to do, and how to go on after a stop.
 
   Args:
-    plans: of the datasets that are not there yet; they differ in their seeds.
-    settings: of the build.
-    runner: of the build.
-    configs: of all datasets that it was told to build.
+    plans: The plans of the datasets that are not there yet.
+    command: The command that builds them.
+    runner: The runner of the build.
   """
   plan, num_images = plans[0], _num_images(plans)
   size = size_text(num_images * plan.example_bytes)
   lines = [
     f'Building {_names(plans)}',
     *_what(plans),
-    f'  size     about {size} of {plan.storage_dtype}, {plan.file_format}',
-    f'  time     {_time(plan, num_images, settings, runner)}',
+    f'  size     about {size} of {_format(plan)}',
+    f'  time     {_time(plan, num_images, command, runner)}',
     *_notes(plans),
     'It can be interrupted; this goes on where it stopped:',
-    f'  {shlex.join(_command(plan, settings, runner, configs))}',
+    f'  {_resume_command(plan, command)}',
   ]
   print(printable('\n'.join(lines)), flush=True)
 
 
 def announce_plan(
-  plans: list[DatasetPlan],
-  settings: Settings,
-  runner: Runner,
-  configs: list[LinacBuilderConfig],
-  trial: Trial,
+  plans: list[DatasetPlan], command: Command, runner: Runner, trial: Trial
 ) -> None:
   """Says what a build would do, and what it would take, from a trial."""
   plan, num_images = plans[0], _num_images(plans)
   shards = [len(plan.shards()) for plan in plans]
-  finished = [finished_shards(plan, shard_sizes(plan)) for plan in plans]
+  finished = [finished_shards(plan) for plan in plans]
   left = num_images - sum(
     shard_sizes(plan)[name]
     for plan, found in zip(plans, finished, strict=True)
@@ -88,14 +65,17 @@ def announce_plan(
     f'Would build {_names(plans)}',
     *_what(plans),
     f'  shards   {sum(shards):,}{done}',
-    f'  bytes    {num_bytes:,} ({size_text(num_bytes)}) of '
-    f'{plan.storage_dtype}, {plan.file_format}',
-    f'  time     {_time_left(left, trial, settings, runner)}',
+    f'  bytes    {num_bytes:,} ({size_text(num_bytes)}) of {_format(plan)}',
+    f'  time     {_time_left(left, trial, command, runner)}',
     *_notes(plans),
     'Bytes and time are estimates from two images. This builds it:',
-    f'  {shlex.join(_command(plan, settings, runner, configs))}',
+    f'  {_resume_command(plan, command)}',
   ]
   print(printable('\n'.join(lines)), flush=True)
+
+
+def _format(plan: DatasetPlan) -> str:
+  return f'{plan.settings.storage_dtype}, {plan.settings.file_format}'
 
 
 def _num_images(plans: list[DatasetPlan]) -> int:
@@ -124,11 +104,11 @@ def _names(plans: list[DatasetPlan]) -> str:
 
 
 def _time(
-  plan: DatasetPlan, num_images: int, settings: Settings, runner: Runner
+  plan: DatasetPlan, num_images: int, command: Command, runner: Runner
 ) -> str:
   if not runner.is_local:
     return f'a matter of the workers of {runner.name}'
-  num_workers = runner.num_workers(settings)
+  num_workers = runner.num_workers(command.settings)
   where = f'on {devices.describe(num_workers)}'
   if devices.gpus():
     return f'{where}; no GPU has been measured yet'
@@ -138,7 +118,7 @@ def _time(
 
 
 def _time_left(
-  num_images: int, trial: Trial, settings: Settings, runner: Runner
+  num_images: int, trial: Trial, command: Command, runner: Runner
 ) -> str:
   each = f'{trial.seconds:.3g} s an image'
   seconds = num_images * trial.seconds
@@ -147,7 +127,7 @@ def _time_left(
       f'{_duration(seconds)} of one worker like this machine, {each}, shared '
       f'by those of {runner.name}'
     )
-  num_workers = runner.num_workers(settings)
+  num_workers = runner.num_workers(command.settings)
   return (
     f'{_duration(seconds / num_workers)} on {devices.describe(num_workers)}, '
     f'{each} and worker, and 10 s to start'
@@ -160,39 +140,15 @@ def _duration(seconds: float) -> str:
   return f'{seconds / 3600:.1f} hours'
 
 
-def _command(
-  plan: DatasetPlan,
-  settings: Settings,
-  runner: Runner,
-  configs: list[LinacBuilderConfig],
-) -> list[str]:
-  """The command line of this build."""
-  options = {
-    'data_dir': plan.data_dir,
-    'source': plan.source.name,
-    'source_data_dir': plan.source.data_dir,
-    'file_format': plan.file_format,
-  }
-  if key := plan.private_key:
-    options['config_name'] = key.name
-    if key.file:
-      options['private_key_file'] = key.file
-  elif len(configs) == 1:
-    options['seed'] = plan.config.seed
-  else:
-    options['seeds'] = seed_ranges.show(config.linac.seed for config in configs)
-  for field in dataclasses.fields(plan.config):
-    value = getattr(plan.config, field.name)
-    if field.name != 'seed' and value != field.default:
-      options[field.name] = config_names.format_field(value)
-  for field in dataclasses.fields(settings):
-    value = getattr(settings, field.name)
-    if value != field.default and field.name in _REPEATED:
-      options[field.name] = ','.join(value) if field.name == 'splits' else value
-  command = ['python', '-m', 'pipelines.build']
-  command += [f'--{name}={value}' for name, value in options.items()]
-  command += ['--strict_devices'] * settings.strict_devices
-  return command + ['--overwrite'] * settings.overwrite + runner.arguments()
+def _resume_command(plan: DatasetPlan, command: Command) -> str:
+  """The command line of this build, with its folders written out."""
+  command = dataclasses.replace(
+    command,
+    data_dir=plan.data_dir,
+    source_data_dir=plan.source.data_dir,
+    plan=False,
+  )
+  return shlex.join(['python', '-m', 'pipelines.build', *command.arguments()])
 
 
 def _notes(plans: list[DatasetPlan]) -> list[str]:

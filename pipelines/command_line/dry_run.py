@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from linac_tfds import Cifar10Linac, LinacBuilderConfig
 from pipelines.command_line import before_build
-from pipelines.dataset.publish import published_fingerprint
+from pipelines.command_line.command import Command
+from pipelines.dataset.state import Kind, dataset_state
 from pipelines.errors import BuildError, printable
 from pipelines.files import storage
 from pipelines.plan.dataset_plan import DatasetPlan
-from pipelines.preparation.make_plan import Settings, check_space, make_plan
+from pipelines.preparation.checks import check_space
+from pipelines.preparation.make_plan import make_plan
 from pipelines.runners.local import trial
-from pipelines.runners.runner import Runner
+from pipelines.runners.runner import find_runner
 
 
-def show_plan(
-  configs: list[LinacBuilderConfig],
-  make_builder: Callable[[LinacBuilderConfig], Cifar10Linac],
-  settings: Settings,
-  runner: Runner,
-) -> None:
+def show_plan(command: Command) -> None:
   """Prints shards, bytes and time; refuses what a build would refuse.
-
-  Args:
-    configs: as for `build.build_all`.
-    make_builder: likewise.
-    settings: likewise.
-    runner: likewise.
 
   Raises:
     BuildError: if the build could not start.
     ValueError: naming the value, if a setting does not fit.
   """
-  runner.check(settings)
+  runner = find_runner(command.runner, command.beam_flags)
+  runner.check(command.settings)
   try:
-    plans = [make_plan(make_builder(config), settings) for config in configs]
+    plans = [
+      make_plan(command.builder(config), command.settings)
+      for config in command.configs
+    ]
     runner.check_plan(plans[0])
     pending = [plan for plan in plans if _is_pending(plan)]
     if pending:
@@ -44,7 +36,7 @@ def show_plan(
   except storage.errors() as error:
     raise BuildError(f'{error}.') from error
   if pending:
-    before_build.announce_plan(pending, settings, runner, configs, found)
+    before_build.announce_plan(pending, command, runner, found)
     return
   folder = plans[0].directory if len(plans) == 1 else plans[0].data_dir
   text = f'Nothing is left to build: all is published in {folder}.'
@@ -52,4 +44,7 @@ def show_plan(
 
 
 def _is_pending(plan: DatasetPlan) -> bool:
-  return plan.overwrite or published_fingerprint(plan) != plan.fingerprint
+  """Whether there are shards to fit."""
+  state = dataset_state(plan)
+  done = state.kind in (Kind.PUBLISHED, Kind.DAMAGED)
+  return plan.settings.overwrite or not done or bool(state.damaged_shards)

@@ -9,7 +9,7 @@ import numpy as np
 
 from linac_tfds.schema import example_features
 from pipelines.files import storage
-from pipelines.files.records import read_records
+from pipelines.files.formats import FILE_FORMATS
 from pipelines.plan.dataset_plan import DatasetPlan
 
 # Relative, between two correct float32 programs; up to 0.24 was measured.
@@ -28,10 +28,10 @@ def read_examples(plan: DatasetPlan, path: pathlib.Path) -> Iterator[dict]:
     ValueError: if it is damaged.
   """
   features = example_features(
-    plan.source.schema, plan.config, plan.storage_dtype
+    plan.source.schema, plan.config, plan.settings.storage_dtype
   )
   with storage.local_copy(path) as local:
-    for record in read_records(local, plan.file_format):
+    for record in FILE_FORMATS[plan.settings.file_format].read(local):
       try:
         example = features.deserialize_example_np(record)
         example['id'] = example['id'].decode()

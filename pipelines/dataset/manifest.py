@@ -1,4 +1,7 @@
-"""The small file beside each finished shard: a shard is done when it holds."""
+"""Manifests: the small file beside each finished shard.
+
+A shard is done when its manifest is there and describes its file.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,13 @@ import pathlib
 
 import numpy as np
 
+from linac_tfds.schema import MEASURES
 from pipelines.files import storage, strict_json
-from pipelines.plan.dataset_plan import MANIFESTS, DatasetPlan, ShardSpec
+from pipelines.plan import version_1_0
+from pipelines.plan.dataset_plan import DatasetPlan
+from pipelines.plan.fingerprint import SCHEMA
+from pipelines.plan.saved_plan import MANIFESTS
+from pipelines.plan.shards import ShardSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,9 +27,9 @@ class BadExample:
   """An example that cannot be fitted, and is not in its shard.
 
   Attributes:
-    index: in its split of the source.
-    id: of the example.
-    reason: why it is bad.
+    index: The number of the example in its split of the source.
+    id: The id of the example.
+    reason: The reason why it is bad.
   """
 
   index: int
@@ -31,26 +39,26 @@ class BadExample:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-  """What a shard file holds and how it came about.
+  """The contents of a shard file, and how it came about.
 
   Attributes:
-    split: of the dataset.
-    index: of the shard in its split.
-    start: first example of the split.
-    stop: one past the last.
-    fingerprint: of the dataset.
-    file_name: of the shard.
-    file_bytes: its size.
-    example_bytes: the examples' size without the file format's framing.
-    sha256: of the file.
-    ids: of the examples, in order.
-    bad_examples: those of the source that are left out.
-    psnr: of each example, in dB.
-    final_loss: of each example.
-    representation_sha256: of each stored representation, 16 hex digits.
-    device: the kind of device that fitted them.
-    versions: of the libraries that matter to the bits.
-    checksum: of all of the above, once it is written.
+    split: The split of the dataset.
+    index: The number of the shard in its split.
+    start: The first example of the split.
+    stop: The example after the last one.
+    fingerprint: The dataset's fingerprint.
+    file_name: The name of the shard's file.
+    file_bytes: The size of the file.
+    example_bytes: The size of the examples without the file format's framing.
+    sha256: The SHA-256 of the file, in hexadecimal.
+    ids: The ids of the examples, in order.
+    bad_examples: The examples of the source that are left out.
+    measures: The values of each of `MEASURES`, an example each.
+    representation_sha256: The first 16 hexadecimal digits of the SHA-256 of
+      each stored representation.
+    device: The kind of device that fitted the examples.
+    versions: The versions of the libraries that matter to the bits.
+    checksum: The checksum of all of the above, once it is written.
   """
 
   split: str
@@ -64,8 +72,7 @@ class Manifest:
   sha256: str
   ids: list[str]
   bad_examples: list[BadExample]
-  psnr: list[float]
-  final_loss: list[float]
+  measures: dict[str, list[float]]
   representation_sha256: list[str]
   device: str
   versions: dict[str, str]
@@ -84,8 +91,25 @@ class Manifest:
 
   @property
   def num_examples(self) -> int:
-    """Examples in the file."""
+    """The number of examples in the file."""
     return self.stop - self.start - len(self.bad_examples)
+
+  def example(self, row: int) -> dict:
+    """What the manifest says of one example; see `recorded_facts`."""
+    return {
+      'id': self.ids[row],
+      **{name: values[row] for name, values in self.measures.items()},
+      'representation_sha256': self.representation_sha256[row],
+    }
+
+
+def recorded_facts(example: dict) -> dict:
+  """What a manifest records of a stored example."""
+  return {
+    'id': example['id'],
+    **{name: float(example[name]) for name in MEASURES},
+    'representation_sha256': array_sha256(example['representation']),
+  }
 
 
 def made_by(device: str, versions: dict[str, str]) -> str:
@@ -93,17 +117,22 @@ def made_by(device: str, versions: dict[str, str]) -> str:
   return f'{device} under jaxlib {versions.get("jaxlib")}'
 
 
+def array_sha256(array: np.ndarray) -> str:
+  """The first 16 hexadecimal digits of the SHA-256 of an array's bytes."""
+  return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()[:16]
+
+
 def manifest_path(
   plan: DatasetPlan, shard: ShardSpec, folder: pathlib.Path | None = None
 ) -> pathlib.Path:
-  """Where the manifest of a shard is, in the folder of shards.
+  """The path of a shard's manifest.
 
   Args:
-    plan: of the dataset.
-    shard: of it.
-    folder: staging by default.
+    plan: The plan of the dataset.
+    shard: The shard.
+    folder: The folder of the shards; by default staging.
   """
-  name = shard.file_name(plan.file_format)
+  name = plan.file_name(shard)
   return (folder or plan.staging) / MANIFESTS / f'{name}.json'
 
 
@@ -113,9 +142,10 @@ def write_manifest(
   """Commits a shard: from here on it is done.
 
   Raises:
-    ValueError: if the manifest is none that `read_manifest` would take.
+    ValueError: if the manifest is larger than `read_manifest` accepts.
   """
-  text = json.dumps(dataclasses.asdict(manifest.signed()), allow_nan=False)
+  value = {'schema': SCHEMA, **dataclasses.asdict(manifest.signed())}
+  text = json.dumps(value, allow_nan=False)
   if len(text) > strict_json.MAX_BYTES:
     raise ValueError(
       f'The manifest of {manifest.file_name} has {len(text):,} bytes; at most '
@@ -125,18 +155,34 @@ def write_manifest(
   storage.write_text(manifest_path(plan, shard), text)
 
 
+def parse_manifest(path: pathlib.Path) -> Manifest:
+  """The manifest in a file of any version so far.
+
+  Raises:
+    OSError: if the file cannot be read.
+    ValueError: naming the file, if it holds no manifest.
+  """
+  value = strict_json.read(path, dict)
+  try:
+    new = strict_json.upgraded(value, SCHEMA, version_1_0.upgraded_manifest)
+    manifest = strict_json.convert(new, Manifest)
+  except ValueError as error:
+    raise ValueError(f'{path} is not valid: {error}') from error
+  return manifest if 'schema' in value else manifest.signed()
+
+
 def read_manifest(
   plan: DatasetPlan, shard: ShardSpec, folder: pathlib.Path | None = None
 ) -> Manifest | None:
   """The manifest of a shard, or None if there is no valid one.
 
   Args:
-    plan: of the dataset.
-    shard: of it.
-    folder: of the shards; staging by default.
+    plan: The plan of the dataset.
+    shard: The shard.
+    folder: The folder of the shards; by default staging.
   """
   try:
-    manifest = strict_json.read(manifest_path(plan, shard, folder), Manifest)
+    manifest = parse_manifest(manifest_path(plan, shard, folder))
   except (OSError, ValueError):
     return None
   return manifest if describes(manifest, plan, shard) else None
@@ -152,44 +198,32 @@ def read_manifests(
   return dict(zip(shards, found, strict=True))
 
 
-def describes(manifest: Manifest, plan: DatasetPlan, shard: ShardSpec) -> bool:
-  """Whether a manifest is that of a shard, and unaltered."""
-  expected = {
+def expected_facts(plan: DatasetPlan, shard: ShardSpec) -> dict:
+  """The fields of a manifest that its shard determines."""
+  return {
     'split': shard.split,
     'index': shard.index,
     'start': shard.start,
     'stop': shard.stop,
     'fingerprint': shard.fingerprint,
-    'file_name': shard.file_name(plan.file_format),
+    'file_name': plan.file_name(shard),
   }
+
+
+def describes(manifest: Manifest, plan: DatasetPlan, shard: ShardSpec) -> bool:
+  """Whether a manifest is that of a shard, and unaltered."""
   bad = [example.index for example in manifest.bad_examples]
   per_example = (
     manifest.ids,
-    manifest.psnr,
-    manifest.final_loss,
     manifest.representation_sha256,
+    *manifest.measures.values(),
   )
   return (
-    expected.items() <= vars(manifest).items()
+    expected_facts(plan, shard).items() <= vars(manifest).items()
+    and list(manifest.measures) == list(MEASURES)
     and all(len(values) == manifest.num_examples for values in per_example)
     and all(shard.start <= index < shard.stop for index in bad)
     and len(set(bad)) == len(bad)
     and min(manifest.file_bytes, manifest.example_bytes) >= 0
     and manifest == manifest.signed()
   )
-
-
-def sound_manifest(plan: DatasetPlan, shard: ShardSpec) -> Manifest | None:
-  """The manifest, if the shard file is what it says, to the last bit."""
-  manifest = read_manifest(plan, shard)
-  path = plan.staging / shard.file_name(plan.file_format)
-  try:
-    sound = manifest and storage.file_sha256(path) == manifest.sha256
-  except FileNotFoundError:
-    sound = False
-  return manifest if sound else None
-
-
-def array_sha256(array: np.ndarray) -> str:
-  """The first 16 hexadecimal digits of the SHA-256 of an array's bytes."""
-  return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()[:16]

@@ -13,7 +13,11 @@ from etils import epath
 
 from linac_tfds import Cifar10Linac, LinacBuilderConfig, schema
 from pipelines.dataset.manifest import Manifest
-from pipelines.plan.dataset_plan import DATASET, DatasetPlan, ShardSpec
+from pipelines.files import strict_json
+from pipelines.plan import version_1_0
+from pipelines.plan.dataset_plan import DatasetPlan
+from pipelines.plan.fingerprint import SCHEMA, provenance
+from pipelines.plan.shards import DATASET, ShardSpec
 
 # A dataset is visible to TFDS when this file is there.
 INFO_FILE = 'dataset_info.json'
@@ -37,21 +41,38 @@ METADATA_FILES = (
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
-  """The fields of `metadata.json`, as `dataset_metadata` makes them."""
+  """The fields of `metadata.json`, as `dataset_metadata` makes them.
+
+  The schema's number, which the file also has, is no field.
+  """
 
   fingerprint: str
   config: dict
   private_key: dict[str, str] | None
   source: dict[str, str]
   shard_stops: list[tuple[str, list[int]]]
-  storage_dtype: str
-  file_format: str
-  min_psnr: float | None
+  settings: dict
   version: str
   library_versions: dict[str, list[str]]
   bad_examples: dict[str, int]
   devices: list[str]
   psnr: dict[str, dict[str, float]]
+
+
+def read_metadata(directory: pathlib.Path) -> Metadata:
+  """The metadata of a published dataset of any version so far.
+
+  Raises:
+    OSError: if the file cannot be read.
+    ValueError: naming the file, if it holds no metadata.
+  """
+  path = directory / METADATA_FILE
+  value = strict_json.read(path, dict)
+  try:
+    new = strict_json.upgraded(value, SCHEMA, version_1_0.upgraded_metadata)
+    return strict_json.convert(new, Metadata)
+  except ValueError as error:
+    raise ValueError(f'{path} is not valid: {error}') from error
 
 
 def texts(
@@ -63,7 +84,8 @@ def texts(
     plan: of the dataset.
     manifests: of all its shards.
   """
-  from linac_tfds.croissant import croissant  # Takes a second to import.
+  # Imported here, because it takes a second.
+  from pipelines.dataset.croissant import croissant
 
   by_split = {
     split: [m for shard, m in manifests.items() if shard.split == split]
@@ -106,9 +128,11 @@ def _dataset_info(
     source_data_dir=plan.source.data_dir,
   )
   info = builder.make_info(
-    schema.example_features(plan.source.schema, plan.config, plan.storage_dtype)
+    schema.example_features(
+      plan.source.schema, plan.config, plan.settings.storage_dtype
+    )
   )
-  info.set_file_format(plan.file_format, override=True)
+  info.set_file_format(plan.settings.file_format, override=True)
   info.set_splits(
     tfds.core.SplitDict(
       [split_info(plan, split, parts) for split, parts in by_split.items()]
@@ -121,9 +145,10 @@ def _dataset_info(
 def _builder_config(plan: DatasetPlan) -> str | LinacBuilderConfig:
   if not plan.private_key:
     return plan.config_name
-  fields = {k: v for k, v in vars(plan.config).items() if k != 'seed'}
   return LinacBuilderConfig(
-    source=plan.source.name, private_name=plan.private_key.name, **fields
+    source=plan.source.name,
+    private_name=plan.private_key.name,
+    **dataclasses.asdict(plan.config),
   )
 
 
@@ -139,7 +164,7 @@ def split_info(
       data_dir=str(plan.directory),
       dataset_name=DATASET,
       split=split,
-      filetype_suffix=plan.file_format,
+      filetype_suffix=plan.settings.file_format,
     ),
   )
 
@@ -151,8 +176,9 @@ def dataset_metadata(
   manifests = [m for parts in by_split.values() for m in parts]
   versions = {(k, v) for m in manifests for k, v in m.versions.items()}
   return {
+    'schema': SCHEMA,
     'fingerprint': plan.fingerprint,
-    **plan.identity,
+    **provenance(plan),
     'library_versions': {
       name: sorted(v for k, v in versions if k == name)
       for name in sorted({name for name, _ in versions})
@@ -163,7 +189,7 @@ def dataset_metadata(
     },
     'devices': sorted({m.device for m in manifests}),
     'psnr': {
-      split: _statistics([value for m in parts for value in m.psnr])
+      split: _statistics([x for m in parts for x in m.measures['psnr']])
       for split, parts in by_split.items()
     },
   }

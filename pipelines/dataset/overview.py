@@ -8,25 +8,30 @@ import re
 import time
 
 import tensorflow_datasets as tfds
-from tqdm import tqdm
 
 from pipelines.dataset.manifest import read_manifests
 from pipelines.dataset.metadata import BAD_EXAMPLES_FILE, INFO_FILE
 from pipelines.dataset.published import build_rate, open_published
+from pipelines.dataset.state import (
+  Depth,
+  Kind,
+  dataset_state,
+  finished_shards,
+  shard_sizes,
+)
 from pipelines.files import lock, storage
-from pipelines.plan.dataset_plan import (
-  DATASET,
+from pipelines.plan.dataset_plan import DatasetPlan
+from pipelines.plan.saved_plan import (
   FAILURE_FILE,
   MANIFESTS,
   PLAN_FILE,
-  DatasetPlan,
   load_plan,
 )
-from pipelines.runners.progress import finished_shards, shard_sizes
+from pipelines.plan.shards import DATASET
 
 # A version's folder, or its staging folder.
 _FOLDER = re.compile(r'(staging\.)?(\d+\.\d+\.\d+)(?(1)\.[0-9a-f]{16})')
-# Reasons that are told; a finished dataset has a file of them all.
+# The most notes of a status; a finished dataset has a file of all bad examples.
 _MAX_REASONS = 5
 
 
@@ -35,15 +40,15 @@ class Status:
   """How far a dataset is.
 
   Attributes:
-    plan: of the dataset.
-    state: `'finished'`, `'running'`, `'stopped'` or `'failed'`.
-    since: when its last build started, in seconds since the epoch; None if that
-      is not known any more.
-    shards: finished ones.
-    images: in the finished shards, bad ones too.
-    rate: images/s of the last build, or None if that is not known.
-    num_bad: examples that could not be fitted, so far.
-    notes: why, or why the build failed; lines.
+    plan: The plan of the dataset.
+    state: `'finished'`, `'damaged'`, `'running'`, `'stopped'` or `'failed'`.
+    since: The time at which its last build started, in seconds since the epoch;
+      None if it is not known any more.
+    shards: The number of finished shards.
+    images: The number of images in the finished shards, bad ones included.
+    rate: The images/s of the last build, or None if that is not known.
+    num_bad: The number of examples that could not be fitted, so far.
+    notes: The reasons why they are bad, or why the build failed; lines.
   """
 
   plan: DatasetPlan
@@ -54,40 +59,6 @@ class Status:
   rate: float | None
   num_bad: int
   notes: list[str]
-
-  def __str__(self) -> str:
-    plan, total = self.plan, self.plan.num_examples
-    percent = 100 * self.images // total  # 100 is for all of them.
-    rate = f'{self.rate:.1f} images/s' if self.rate else 'not known'
-    lines = [
-      f'cifar10_linac/{plan.config_name} {plan.version}: {self._state()}',
-      f'  shards   {self.shards:,} of {len(plan.shards()):,}',
-      f'  images   {self.images:,} of {total:,} ({percent}%)',
-      f'  speed    {rate}',
-    ]
-    if self.state == 'running' and self.rate:
-      left = tqdm.format_interval((total - self.images) / self.rate)
-      lines.append(f'  left     {left}')
-    folder = plan.directory if self.state == 'finished' else plan.staging
-    lines += [f'  bad      {self.num_bad:,} examples', f'  folder   {folder}']
-    return '\n'.join([*lines, *(f'  {note}' for note in self.notes)])
-
-  def line(self) -> str:
-    """The same in a line."""
-    text = (
-      f'{self.plan.config_name} {self.plan.version}: {self.state}, '
-      f'{self.images:,} of {self.plan.num_examples:,} images'
-    )
-    return text + (f', {self.num_bad:,} bad' if self.num_bad else '')
-
-  def _state(self) -> str:
-    if self.state == 'running':
-      begun = time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(self.since))
-      holder = lock.holder(self.plan.directory.parent)
-      return f'running since {begun}' + (f', {holder}' if holder else '')
-    if self.state == 'finished':
-      return 'finished'
-    return f'{self.state}; the command that began it goes on'
 
 
 def find_statuses(directory: pathlib.Path) -> list[Status]:
@@ -159,16 +130,21 @@ def _is_published(path: pathlib.Path) -> bool:
 def _published_status(directory: pathlib.Path) -> Status:
   dataset = open_published(directory)
   plan, bad = dataset.plan, sum(dataset.metadata.bad_examples.values())
+  found = dataset_state(plan, Depth.NAMES)
+  notes = [f'They are listed in {BAD_EXAMPLES_FILE}.'] if bad else []
+  if found.kind is not Kind.PUBLISHED:
+    notes = found.problems or ['its metadata and manifests differ']
   sizes = shard_sizes(plan)
+  damaged = {f'{plan.file_name(s)}.json' for s in found.damaged_shards}
   return Status(
     plan=plan,
-    state='finished',
+    state='finished' if found.kind is Kind.PUBLISHED else 'damaged',
     since=None,
-    shards=len(sizes),
-    images=sum(sizes.values()),
+    shards=len(sizes.keys() - damaged),
+    images=sum(sizes[name] for name in sizes.keys() - damaged),
     rate=build_rate(dataset),
     num_bad=bad,
-    notes=[f'They are listed in {BAD_EXAMPLES_FILE}.'] if bad else [],
+    notes=notes[:_MAX_REASONS],
   )
 
 

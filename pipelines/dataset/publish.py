@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import math
 import pathlib
-import re
 
 from pipelines.dataset import metadata
 from pipelines.dataset.manifest import Manifest, read_manifests
 from pipelines.dataset.metadata import (
   BAD_EXAMPLES_FILE,
   INFO_FILE,
-  METADATA_FILE,
   METADATA_FILES,
 )
-from pipelines.errors import BuildError
-from pipelines.files import storage, strict_json
-from pipelines.plan.dataset_plan import (
-  DATASET,
-  MANIFESTS,
-  PLAN_FILE,
-  DatasetPlan,
-  ShardSpec,
-  load_plan,
+from pipelines.dataset.state import (
+  DatasetState,
+  Depth,
+  Kind,
+  dataset_state,
+  published_fingerprint,
 )
+from pipelines.errors import BuildError
+from pipelines.files import storage
+from pipelines.plan.dataset_plan import DatasetPlan
+from pipelines.plan.saved_plan import MANIFESTS, PLAN_FILE, load_plan
+from pipelines.plan.shards import DATASET, ShardSpec
 
 
 def publish(staging: str, sha256: dict[ShardSpec, str]) -> None:
@@ -55,7 +55,7 @@ def publish(staging: str, sha256: dict[ShardSpec, str]) -> None:
 
 def _parts(plan: DatasetPlan) -> list[str]:
   """The files of all shards, relative to their folder."""
-  names = [shard.file_name(plan.file_format) for shard in plan.shards()]
+  names = [plan.file_name(shard) for shard in plan.shards()]
   return names + [f'{MANIFESTS}/{name}.json' for name in names]
 
 
@@ -75,7 +75,10 @@ def _link(
 
 def _was_published(plan: DatasetPlan, sha256: dict[ShardSpec, str]) -> bool:
   """Whether an earlier attempt only failed to remove staging."""
-  if not is_published(plan):
+  # A build that was told to check hashes may be mending a published file.
+  hashes = plan.settings.check_hashes
+  state = dataset_state(plan, Depth.HASHES if hashes else Depth.CONTENTS)
+  if state.kind is not Kind.PUBLISHED:
     return False
   found = read_manifests(plan, plan.directory)
   return all(found[s] and found[s].sha256 == sha256.get(s) for s in found)
@@ -93,90 +96,14 @@ def remove_staging(plan: DatasetPlan) -> None:
   storage.remove(plan.staging)
 
 
-def published_fingerprint(plan: DatasetPlan) -> str | None:
-  """The fingerprint of the dataset under the plan's name, if there is one.
-
-  It is `'unknown'` where neither the dataset's metadata tell it nor its shards.
-  """
-  if not (plan.directory / INFO_FILE).exists():
-    return None
-  try:
-    recorded = strict_json.read(plan.directory / METADATA_FILE, dict)
-    found = strict_json.convert(recorded.get('fingerprint'), str)
-  except (OSError, ValueError):
-    found = 'unknown'
-  # Shards tell, too, and are not all damaged at once.
-  if found != plan.fingerprint and any(
-    read_manifests(plan, plan.directory).values()
-  ):
-    return plan.fingerprint
-  return found if re.fullmatch('[0-9a-f]{64}', found) else 'unknown'
-
-
-def is_published(plan: DatasetPlan) -> bool:
-  """Whether the plan's dataset is there, no file missing or damaged."""
-  manifests = _whole_manifests(plan)
-  return bool(manifests) and not _changed_texts(plan, manifests)
-
-
-def mend_texts(plan: DatasetPlan) -> bool:
-  """Mends the files that describe a published dataset.
-
-  They may be damaged, or of another version of TFDS.
-
-  Returns:
-    Whether all of the dataset is there then. If not, shards are missing.
-  """
-  manifests = _whole_manifests(plan)
-  changed = _changed_texts(plan, manifests) if manifests else {}
-  for name in sorted(changed, key=INFO_FILE.__eq__):
-    if changed[name] is None:
+def mend_texts(plan: DatasetPlan, state: DatasetState) -> None:
+  """Writes the describing files anew that are missing or altered."""
+  for name in sorted(state.damaged_texts, key=INFO_FILE.__eq__):
+    text = state.damaged_texts[name]
+    if text is None:
       storage.remove(plan.directory / name)
     else:
-      storage.write_text(plan.directory / name, changed[name])
-  return bool(manifests)
-
-
-def _whole_manifests(plan: DatasetPlan) -> dict[ShardSpec, Manifest]:
-  """The manifests of a published dataset, if all shards are what they say."""
-  if published_fingerprint(plan) != plan.fingerprint:
-    return {}
-  manifests = read_manifests(plan, plan.directory)
-
-  def check(shard: ShardSpec) -> bool:
-    path = plan.directory / shard.file_name(plan.file_format)
-    try:
-      return storage.file_sha256(path) == manifests[shard].sha256
-    except OSError:
-      return False
-
-  remote = storage.is_remote(plan.directory)
-  whole = all(manifests.values()) and all(
-    storage.map_files(check, manifests, remote)
-  )
-  return manifests if whole else {}
-
-
-def _changed_texts(
-  plan: DatasetPlan, manifests: dict[ShardSpec, Manifest]
-) -> dict[str, str | None]:
-  """What files that no build leaves so should hold; None if nothing."""
-  expected = metadata.texts(plan, manifests)
-
-  def is_changed(name: str) -> bool:
-    text = expected.get(name)
-    data = b'' if text is None else text.encode()
-    try:
-      with (plan.directory / name).open('rb') as f:
-        return text is None or f.read(len(data) + 1) != data
-    except FileNotFoundError:
-      return text is not None
-
-  names = (*METADATA_FILES, BAD_EXAMPLES_FILE)
-  changed = storage.map_files(
-    is_changed, names, storage.is_remote(plan.directory)
-  )
-  return {n: expected.get(n) for n, c in zip(names, changed, strict=True) if c}
+      storage.write_text(plan.directory / name, text)
 
 
 def restage(plan: DatasetPlan) -> None:
@@ -205,7 +132,7 @@ def check_target(plan: DatasetPlan) -> None:
   """
   target = plan.directory
   found = published_fingerprint(plan)
-  if found and found != plan.fingerprint and not plan.overwrite:
+  if found and found != plan.fingerprint and not plan.settings.overwrite:
     raise BuildError(
       f'{target} holds another dataset of this name: its fingerprint is '
       f'{found[:16]}, this one would have {plan.fingerprint[:16]} (they differ '
@@ -228,7 +155,7 @@ def _all_manifests(
   manifests = read_manifests(plan)
   uploaded, suspect = storage.uploaded_hashes(plan.staging), _suspect(plan)
   for shard, manifest in manifests.items():
-    path = plan.staging / shard.file_name(plan.file_format)
+    path = plan.staging / plan.file_name(shard)
     found = uploaded.get(path.name)
     if found is None and path.name in suspect:
       found = storage.file_sha256(path) if path.exists() else 'gone'
@@ -250,7 +177,7 @@ def _suspect(plan: DatasetPlan) -> set[str]:
   """
   shards = storage.times(plan.staging)
   manifests = storage.times(plan.staging / MANIFESTS)
-  names = [shard.file_name(plan.file_format) for shard in plan.shards()]
+  names = [plan.file_name(shard) for shard in plan.shards()]
   return {
     name
     for name in names
@@ -267,7 +194,7 @@ def _is_ours(path: pathlib.Path) -> bool:
 def _clear(plan: DatasetPlan) -> None:
   """Removes what is there of another dataset, its visibility first."""
   target = plan.directory
-  if plan.overwrite or published_fingerprint(plan) != plan.fingerprint:
+  if plan.settings.overwrite or published_fingerprint(plan) != plan.fingerprint:
     storage.remove(target / INFO_FILE)
   parts = {target / part for part in _parts(plan)}
   found = [*storage.entries(target), *storage.entries(target / MANIFESTS)]

@@ -11,31 +11,34 @@ import re
 import tensorflow_datasets as tfds
 from google.protobuf import json_format
 
-from linac_config import config_names
-from linac_config.config import LinacConfig
-from linac_tfds.schema import STORAGE_DTYPES, ImageSchema, example_features
-from pipelines.dataset.manifest import Manifest, describes
+from linac_config import KeylessConfig, config_names
+from linac_tfds.schema import ImageSchema, example_features
+from pipelines.dataset.manifest import (
+  Manifest,
+  describes,
+  manifest_path,
+  parse_manifest,
+)
 from pipelines.dataset.metadata import (
   FEATURES_FILE,
   INFO_FILE,
   LABELS_FILE,
   METADATA_FILE,
   Metadata,
+  read_metadata,
 )
+from pipelines.dataset.state import shard_sizes
 from pipelines.files import storage, strict_json
-from pipelines.plan.dataset_plan import (
-  MANIFESTS,
-  SPLIT_NAME,
-  DatasetPlan,
-  ShardSpec,
-  SourceSpec,
-)
+from pipelines.plan.dataset_plan import DatasetPlan, SourceSpec
+from pipelines.plan.fingerprint import MEANT_BY_DEFAULT
 from pipelines.plan.private_key import ENVIRONMENT, PrivateKey
-from pipelines.preparation.make_plan import FILE_FORMATS
-from pipelines.runners.progress import shard_sizes
-
-# The largest shard of a build that was not told how large.
-_LARGEST_DEFAULT = 128
+from pipelines.plan.saved_plan import MANIFESTS
+from pipelines.plan.settings import Settings
+from pipelines.plan.shards import (
+  DEFAULT_EXAMPLES_PER_SHARD,
+  SPLIT_NAME,
+  ShardSpec,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +65,7 @@ def check_published(directory: pathlib.Path) -> None:
     if not (path.is_dir() if name == MANIFESTS else path.is_file()):
       raise ValueError(
         f'{directory} is no published LINAC dataset: it has no {name}. Pass '
-        "a version's folder, such as DATA_DIR/cifar10_linac/seed_42/1.0.2."
+        "a version's folder, such as DATA_DIR/cifar10_linac/seed_42/1.1.0."
       )
 
 
@@ -73,7 +76,7 @@ def open_published(directory: pathlib.Path) -> Published:
     OSError: if they cannot be read.
     ValueError: naming the file and what in it no build would write.
   """
-  metadata = strict_json.read(directory / METADATA_FILE, Metadata)
+  metadata = read_metadata(directory)
   images = _load_schema(directory)
   try:
     _check_metadata(metadata)
@@ -81,7 +84,7 @@ def open_published(directory: pathlib.Path) -> Published:
     _ = plan.config_name  # Raises for a name that is none.
   except (TypeError, ValueError) as error:
     raise ValueError(f'{METADATA_FILE} describes no build: {error}') from error
-  features = example_features(images, plan.config, plan.storage_dtype)
+  features = example_features(images, plan.config, plan.settings.storage_dtype)
   return Published(directory, metadata, plan, features)
 
 
@@ -94,9 +97,8 @@ def read_manifests(dataset: Published) -> dict[ShardSpec, Manifest]:
   """
 
   def read(shard: ShardSpec) -> Manifest:
-    name = shard.file_name(dataset.plan.file_format)
-    path = dataset.directory / MANIFESTS / f'{name}.json'
-    manifest = strict_json.read(path, Manifest)
+    path = manifest_path(dataset.plan, shard, dataset.directory)
+    manifest = parse_manifest(path)
     if not describes(manifest, dataset.plan, shard):
       raise ValueError(
         f'{path} is not the manifest of its shard. `python -m pipelines.verify '
@@ -181,13 +183,7 @@ def _load_schema(directory: pathlib.Path) -> ImageSchema:
 
 def _check_metadata(metadata: Metadata) -> None:
   """Raises ValueError for what could not be planned with."""
-  for name, choices in (
-    ('storage_dtype', STORAGE_DTYPES),
-    ('file_format', FILE_FORMATS),
-  ):
-    if (value := getattr(metadata, name)) not in choices:
-      raise ValueError(f'{name}={value!r:.60} is none of {", ".join(choices)}')
-  if metadata.source.keys() != {'name', 'version'}:
+  if metadata.source.keys() - {'contents'} != {'name', 'version'}:
     raise ValueError(f'source={metadata.source!r:.60} is no name and version')
   for version in (metadata.version, metadata.source['version']):
     if not re.fullmatch(r'\d+\.\d+\.\d+', version):
@@ -209,33 +205,32 @@ def _sizes(stops: list[int]) -> list[int]:
 def _recorded_plan(
   metadata: Metadata, directory: pathlib.Path, images: ImageSchema
 ) -> DatasetPlan:
-  config, key = metadata.config, None
+  config, key = dict(metadata.config), None
+  seed = config.pop('seed', None)
   if metadata.private_key is not None:
-    config = config | {'seed': 0}
     key = PrivateKey(**metadata.private_key, file=None)
     config_names.check_private_name(key.name)
   largest = max(max(_sizes(stops)) for _, stops in metadata.shard_stops)
   plan = DatasetPlan(
-    config=LinacConfig(**config),
+    config=KeylessConfig(**MEANT_BY_DEFAULT | config),
+    seed=None if key else seed,
+    private_key=key,
     source=SourceSpec(
       **metadata.source, data_dir='', directory='', schema=images
     ),
     splits=tuple((split, stops[-1]) for split, stops in metadata.shard_stops),
     data_dir=str(directory.parent.parent.parent),
     version=metadata.version,
-    storage_dtype=metadata.storage_dtype,
-    file_format=metadata.file_format,
-    min_psnr=metadata.min_psnr,
-    # As good as the limit that the build was given: it cuts no other shards.
-    examples_per_shard=largest,
-    private_key=key,
+    # As good as the limit that the build was given: it cuts the same shards.
+    settings=Settings(**metadata.settings, examples_per_shard=largest),
   )
-  recorded = [list(split_and_stops) for split_and_stops in metadata.shard_stops]
-  if plan.identity['shard_stops'] == recorded:
+  recorded = dict(metadata.shard_stops)
+  if plan.shard_stops == recorded:
     return plan
-  # A build that was given none cuts small splits into smaller shards.
-  plan = dataclasses.replace(plan, examples_per_shard=None)
-  if largest > _LARGEST_DEFAULT or plan.identity['shard_stops'] != recorded:
+  # Without a limit, a build cuts small splits into smaller shards.
+  settings = dataclasses.replace(plan.settings, examples_per_shard=None)
+  plan = dataclasses.replace(plan, settings=settings)
+  if largest > DEFAULT_EXAMPLES_PER_SHARD or plan.shard_stops != recorded:
     raise ValueError('no build cuts splits at these shard_stops')
   return plan
 

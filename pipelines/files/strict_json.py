@@ -12,6 +12,7 @@ import math
 import pathlib
 import types
 import typing
+from collections.abc import Callable
 
 # Manifests hold about 100 bytes an example: enough for 160,000 in a shard.
 MAX_BYTES = 2**24
@@ -48,6 +49,38 @@ def read_bytes(path: pathlib.Path, most: int = MAX_BYTES) -> bytes:
   if len(data) > most:
     raise ValueError(f'{path} has more than {most:,} bytes.')
   return data
+
+
+def upgraded(value: dict, schema: int, upgrade: Callable[[dict], dict]) -> dict:
+  """The contents of a file of any schema so far, less its schema's number.
+
+  Args:
+    value: The contents of the file. Those of version 1.0 have no `schema`.
+    schema: The number of today's schema.
+    upgrade: Turns contents of version 1.0 into today's.
+
+  Raises:
+    ValueError: if a newer version of this project wrote the file, or its
+      contents are not those of version 1.0.
+  """
+  if 'schema' not in value:
+    try:
+      return upgrade(value)
+    except (AttributeError, KeyError, TypeError) as error:
+      raise ValueError(
+        f'it lacks a field or has a wrong one: {error}'
+      ) from error
+  if value['schema'] != schema:
+    raise ValueError(
+      f'its schema is {value["schema"]!r:.80}, and this version of the project '
+      f'reads {schema}. Update the project.'
+    )
+  return {k: v for k, v in value.items() if k != 'schema'}
+
+
+def plain(value):
+  """A value as it looks when it was written and read again."""
+  return json.loads(json.dumps(value))
 
 
 def convert(value, kind):

@@ -1,48 +1,38 @@
-"""What a build consists of: one dataset, cut into shards.
-
-A plan depends on the data and the configuration alone, never on the number of
-workers, so that any of them may take up the work of any other.
-"""
+"""The plan of a dataset: everything that its workers need to know."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
-import json
 import pathlib
-import re
 
-from linac_config import config_names
-from linac_config.config import LinacConfig
+import numpy as np
+
+from linac_config import KeylessConfig, LinacConfig, config_names
 from linac_tfds.schema import ImageSchema
-from pipelines.errors import BuildError
-from pipelines.files import storage, strict_json
+from pipelines.files import storage
+from pipelines.files.formats import FILE_FORMATS
+from pipelines.plan import fingerprint
 from pipelines.plan.private_key import PrivateKey
-
-DATASET = 'cifar10_linac'
-PLAN_FILE = 'plan.json'
-MANIFESTS = 'manifests'
-# Why shards could not be made, a line each.
-FAILURE_FILE = 'failure.txt'
-# Shards are numbered with five digits.
-MAX_SHARDS = 99_999
-# What files take of their examples' bytes; ArrayRecord compresses them.
-_STORED = {'tfrecord': 1, 'array_record': 0.6}
-# What TFDS finds in the names of files, which splits become part of.
-SPLIT_NAME = re.compile(r'[\w\-]{1,100}', re.ASCII)
+from pipelines.plan.settings import Settings
+from pipelines.plan.shards import DATASET, ShardSpec, check_split, shard_stops
 
 
 @dataclasses.dataclass(frozen=True)
 class SourceSpec:
-  """A prepared TFDS dataset.
+  """A prepared TFDS dataset whose images are fitted.
 
   Attributes:
     name: `DATASET` or `DATASET/CONFIG`.
-    version: of the prepared data.
+    version: The version of the prepared data.
     data_dir: TFDS's root folder that holds it.
-    directory: of the prepared data, the one with its `dataset_info.json`.
-    schema: of its examples.
+    directory: The folder of the prepared data, with its `dataset_info.json`.
+    schema: The shape of the images, and the names of the classes.
+    contents: A hash of the class names and of all examples to be fitted, in
+      order; see `preparation.source_contents`. It is empty for datasets of
+      version 1.0, which did not record it.
+    digests: A hash of the examples of each shard, by split; it is empty where
+      nothing is to be read from the source.
   """
 
   name: str
@@ -50,214 +40,130 @@ class SourceSpec:
   data_dir: str
   directory: str
   schema: ImageSchema
-
-
-@dataclasses.dataclass(frozen=True)
-class ShardSpec:
-  """One output file: examples `[start, stop)` of a split of the source.
-
-  Attributes:
-    dataset: the dataset's staging folder, which holds its plan.
-    split: of the source and of the dataset.
-    index: of the shard in its split.
-    count: shards of the split.
-    start: first example.
-    stop: one past the last example.
-    fingerprint: of the dataset.
-  """
-
-  dataset: str
-  split: str
-  index: int
-  count: int
-  start: int
-  stop: int
-  fingerprint: str
-
-  @property
-  def size(self) -> int:
-    """Number of examples."""
-    return self.stop - self.start
-
-  def file_name(self, file_format: str) -> str:
-    """The name TFDS reads the shard under."""
-    return (
-      f'{DATASET}-{self.split}.{file_format}-'
-      f'{self.index:05d}-of-{self.count:05d}'
-    )
+  contents: str = ''
+  digests: dict[str, list[str]] = dataclasses.field(
+    default_factory=dict, hash=False
+  )
 
 
 @dataclasses.dataclass(frozen=True)
 class DatasetPlan:
-  """Everything workers need to know of one dataset.
+  """One dataset to be built: a transform, a source and settings.
 
   Attributes:
-    config: the transform.
-    source: the images.
-    private_key: what stands for the seed of `config`, if that is a secret; the
-      config's own is 0 then.
-    splits: name and number of examples of each split, in order.
+    config: The transform less its seed.
+    seed: The seed, or None if it is a private key.
+    private_key: The private key's place, or None if the seed is public.
+    source: The images.
+    splits: The name and the number of examples of each split, in order.
     data_dir: TFDS's root folder.
-    version: of the dataset.
-    storage_dtype: of the stored representations.
-    file_format: `'tfrecord'` or `'array_record'`.
-    examples_per_shard: at most; None for 128, or 32 in a split of fewer than
-      4,096 examples.
-    min_psnr: dB that a fit must reach, or None.
-    on_bad_example: `'stop'` or `'skip'`, if an example cannot be fitted.
-    strict_devices: whether float32 shards must all come from one kind of device
-      and one jaxlib.
-    images_per_batch: images fitted by one call to the device; None for 1 on a
-      CPU, elsewhere for what the device's memory holds.
-    overwrite: whether to replace another dataset of the same name.
+    version: The version of the dataset.
+    settings: The settings of the build.
 
   Raises:
-    ValueError: naming a split that no file can be named after, or whose shards
-      cannot be numbered.
+    ValueError: naming a split that cannot be part of a file name, or whose
+      shards cannot be numbered.
   """
 
-  config: LinacConfig
+  config: KeylessConfig
+  seed: int | None
+  private_key: PrivateKey | None
   source: SourceSpec
   splits: tuple[tuple[str, int], ...]
   data_dir: str
   version: str
-  storage_dtype: str = 'float16'
-  file_format: str = 'tfrecord'
-  examples_per_shard: int | None = None
-  min_psnr: float | None = None
-  on_bad_example: str = 'stop'
-  strict_devices: bool = False
-  images_per_batch: int | None = None
-  overwrite: bool = False
-  private_key: PrivateKey | None = None
+  settings: Settings
 
   def __post_init__(self):
+    if (self.seed is None) == (self.private_key is None):
+      raise ValueError('A plan has either a seed or a private key.')
     for split, size in self.splits:
-      if not SPLIT_NAME.fullmatch(split):
-        raise ValueError(
-          f'The source has a split {split!r:.120}, which is no part of a file '
-          'name: letters, digits, _ and - are, up to 100 of them. Choose '
-          'others with --splits.'
-        )
-      count = self._num_shards(size)
-      if not 1 <= count <= MAX_SHARDS:
-        raise ValueError(
-          f'examples_per_shard={self.examples_per_shard} makes {count} shards '
-          f'of the {size} examples of {split!r}; 1 to {MAX_SHARDS} are '
-          'possible.'
-        )
+      check_split(split, size, self.settings.examples_per_shard)
+
+  def reveal(self) -> LinacConfig:
+    """The transform to fit with. It reads a private key, which nothing keeps.
+
+    Raises:
+      ValueError: if the private key cannot be read.
+    """
+    seed = self.private_key.read() if self.private_key else self.seed
+    return self.config.with_seed(seed)
 
   @property
   def config_name(self) -> str:
     """The TFDS config name."""
     if self.private_key:
       return self.private_key.name
-    return config_names.config_name(self.source.name, self.config)
+    return config_names.config_name(self.source.name, self.reveal())
 
   @property
   def directory(self) -> pathlib.Path:
-    """Where TFDS looks for the dataset."""
+    """The folder in which TFDS looks for the dataset."""
     root = storage.path(self.data_dir)
     return root / DATASET / self.config_name / self.version
 
   @property
   def staging(self) -> pathlib.Path:
-    """Where its shards are collected until all are there."""
+    """The folder in which shards are collected until all are there."""
     return self.directory.with_name(
       f'staging.{self.version}.{self.fingerprint[:16]}'
     )
 
+  @functools.cached_property
+  def fingerprint(self) -> str:
+    """The SHA-256 of what the dataset's bits depend on, in hexadecimal."""
+    return fingerprint.fingerprint(self)
+
+  @property
+  def strict_devices(self) -> bool:
+    """Whether all shards must come from one kind of device and one jaxlib."""
+    # Float64 bits are the same on all.
+    return self.settings.strict_devices and self.config.precision == 'float32'
+
   @property
   def num_examples(self) -> int:
-    """Examples of all splits."""
+    """The number of examples of all splits."""
     return sum(size for _, size in self.splits)
 
   @property
   def example_bytes(self) -> int:
-    """What an example takes on disk, about."""
-    return round(self.representation_bytes * _STORED[self.file_format]) + 4096
+    """The bytes that an example takes on disk, about."""
+    relative_size = FILE_FORMATS[self.settings.file_format].relative_size
+    return round(self.representation_bytes * relative_size) + 4096
 
   @property
   def representation_bytes(self) -> int:
-    """Bytes of one representation as it is stored, but for compression."""
+    """The bytes of one representation before any compression."""
     height, width, channels = self.source.schema.shape
-    itemsize = {'float16': 2, 'float32': 4}[self.storage_dtype]
     units = self.config.representation_channels(channels)
+    itemsize = np.dtype(self.settings.storage_dtype).itemsize
     return height * width * units * itemsize
 
-  @functools.cached_property
-  def identity(self) -> dict:
-    """What the dataset's bits depend on: the fingerprint's contents."""
-    config, key = dataclasses.asdict(self.config), None
-    if self.private_key:
-      config['seed'] = None
-      key = {'name': self.private_key.name, 'id': self.private_key.id}
-    return {
-      'config': config,
-      'private_key': key,
-      'source': {'name': self.source.name, 'version': self.source.version},
-      'shard_stops': [[s, self._shard_stops(size)] for s, size in self.splits],
-      'storage_dtype': self.storage_dtype,
-      'file_format': self.file_format,
-      'min_psnr': self.min_psnr,
-      'version': self.version,
-    }
-
-  @functools.cached_property
-  def fingerprint(self) -> str:
-    """SHA-256 of the identity, in hexadecimal."""
-    text = json.dumps(self.identity, sort_keys=True, separators=(',', ':'))
-    return hashlib.sha256(text.encode()).hexdigest()
+  @property
+  def shard_stops(self) -> dict[str, list[int]]:
+    """The ends of the shards of each split."""
+    limit = self.settings.examples_per_shard
+    return {split: shard_stops(size, limit) for split, size in self.splits}
 
   def shards(self) -> list[ShardSpec]:
     """All shards, split by split, in order."""
-    shards, dataset = [], str(self.staging)
-    for split, size in self.splits:
-      stops = self._shard_stops(size)
-      for i, (start, stop) in enumerate(zip([0, *stops], stops, strict=False)):
-        shards.append(
-          ShardSpec(
-            dataset=dataset,
-            split=split,
-            index=i,
-            count=len(stops),
-            start=start,
-            stop=stop,
-            fingerprint=self.fingerprint,
-          )
-        )
-    return shards
+    dataset = str(self.staging)
+    return [
+      ShardSpec(
+        dataset=dataset,
+        split=split,
+        index=index,
+        count=len(stops),
+        start=start,
+        stop=stop,
+        fingerprint=self.fingerprint,
+      )
+      for split, stops in self.shard_stops.items()
+      for index, (start, stop) in enumerate(
+        zip([0, *stops], stops, strict=False)
+      )
+    ]
 
-  def _num_shards(self, size: int) -> int:
-    limit = self.examples_per_shard or (128 if size >= 4096 else 32)
-    return -(-size // limit)
-
-  def _shard_stops(self, size: int) -> list[int]:
-    """Where the shards of a split end; sizes differ by at most one."""
-    count = self._num_shards(size)
-    return [(i + 1) * size // count for i in range(count)]
-
-  def save(self) -> None:
-    """Writes the plan into its staging folder, for workers to load."""
-    (self.staging / MANIFESTS).mkdir(parents=True, exist_ok=True)
-    text = json.dumps(dataclasses.asdict(self), indent=2)
-    storage.write_text(self.staging / PLAN_FILE, text)
-
-
-def load_plan(staging: str) -> DatasetPlan:
-  """The plan saved in a staging folder.
-
-  Raises:
-    BuildError: if there is none that belongs there.
-  """
-  try:
-    plan = strict_json.read(storage.path(staging) / PLAN_FILE, DatasetPlan)
-    # The name holds the fingerprint: no other dataset's files are touched.
-    if str(plan.staging) != staging:
-      raise ValueError(f'its plan is for {plan.staging}.')
-  except (OSError, ValueError) as error:
-    raise BuildError(
-      f'{staging} has no valid plan: {error}\nRun the same command again: it '
-      'writes the plan anew.'
-    ) from error
-  return plan
+  def file_name(self, shard: ShardSpec) -> str:
+    """The name of a shard's file."""
+    return shard.file_name(self.settings.file_format)

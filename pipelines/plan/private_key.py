@@ -13,7 +13,7 @@ import re
 import secrets
 import stat
 
-from linac_config.config import LinacConfig
+from linac_config import KeylessConfig
 from pipelines.files import storage
 
 ENVIRONMENT = 'LINAC_PRIVATE_KEY'
@@ -64,9 +64,9 @@ class PrivateKey:
       'hexadecimal; what it holds is not shown.'
     )
 
-  def reveal(self, config: LinacConfig) -> LinacConfig:
-    """The config with the key as its seed: to fit with, not to keep."""
-    return dataclasses.replace(config, seed=self.read())
+  def public_part(self) -> dict[str, str]:
+    """The name and the id, which metadata and fingerprints may hold."""
+    return {'name': self.name, 'id': self.id}
 
 
 def find_private_key(
@@ -108,7 +108,7 @@ def save_id(folder: pathlib.Path, key: PrivateKey) -> None:
   storage.write_text(folder / _ID_FILE, key.id)
 
 
-def warnings(key: PrivateKey, config: LinacConfig) -> list[str]:
+def warnings(key: PrivateKey, config: KeylessConfig) -> list[str]:
   """What makes the key worth less than it could be."""
   found = []
   if config.key_derivation == 'published':

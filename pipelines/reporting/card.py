@@ -25,8 +25,8 @@ def make_card(dataset: Published, contents: Contents) -> list[tuple[str, str]]:
     'Source': f'{plan.source.name} {plan.source.version}',
     'Images': f'{sum(sizes.values()):,} ({splits})',
     'Left out': _left_out(dataset),
-    'Representation': f'[{height}, {width}, {units}] {plan.storage_dtype}, '
-    f'{_layer(dataset)}',
+    'Representation': f'[{height}, {width}, {units}] '
+    f'{plan.settings.storage_dtype}, {_layer(dataset)}',
     'Transform': _transform(dataset),
     'Precision': plan.config.precision,
     'Fitted on': ', '.join(metadata.devices),
@@ -35,7 +35,7 @@ def make_card(dataset: Published, contents: Contents) -> list[tuple[str, str]]:
       for name, versions in metadata.library_versions.items()
     ),
     'Files': f'{num_bytes:,} bytes in {len(contents.manifests):,} shards, '
-    f'{plan.file_format}',
+    f'{plan.settings.file_format}',
     'Speed': _speed(dataset),
     'Fingerprint': metadata.fingerprint,
   }
@@ -46,7 +46,7 @@ def _key(dataset: Published) -> str:
   plan, derivation = dataset.plan, dataset.plan.config.key_derivation
   if plan.private_key:
     return f'private, id {plan.private_key.id}; {derivation} derivation'
-  return f'seed {plan.config.seed}, {derivation} derivation'
+  return f'seed {plan.seed}, {derivation} derivation'
 
 
 def _layer(dataset: Published) -> str:

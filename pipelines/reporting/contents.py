@@ -11,7 +11,7 @@ from tqdm import tqdm
 from pipelines.dataset.examples import read_examples
 from pipelines.dataset.manifest import Manifest
 from pipelines.dataset.published import Published, read_manifests
-from pipelines.plan.dataset_plan import ShardSpec
+from pipelines.plan.shards import ShardSpec
 
 # Best fits and worst fits that are shown, of each.
 NUM_EXTREMES = 4
@@ -120,7 +120,7 @@ def read_contents(
   places = [(s, row) for s, m in manifests.items() for row in range(len(m.ids))]
   # The same ones for all seeds, to be compared.
   drawn = random.Random(0).sample(places, min(num_drawn, len(places)))
-  by_psnr = sorted(places, key=lambda p: manifests[p[0]].psnr[p[1]])
+  by_psnr = sorted(places, key=lambda p: manifests[p[0]].measures['psnr'][p[1]])
   worst, best = by_psnr[:NUM_EXTREMES], by_psnr[: -NUM_EXTREMES - 1 : -1]
   whole = _spread([s for s, m in manifests.items() if m.ids], num_shards)
   sampled, kept = _read(dataset, manifests, whole, {*drawn, *best, *worst})
@@ -145,8 +145,8 @@ def _spread(shards: list[ShardSpec], number: int) -> list[ShardSpec]:
 def _measures(manifests: dict[ShardSpec, Manifest], split: str) -> Measures:
   parts = [m for shard, m in manifests.items() if shard.split == split]
   return Measures(
-    psnr=np.concatenate([m.psnr for m in parts]),
-    final_loss=np.concatenate([m.final_loss for m in parts]),
+    psnr=np.concatenate([m.measures['psnr'] for m in parts]),
+    final_loss=np.concatenate([m.measures['final_loss'] for m in parts]),
   )
 
 
@@ -161,7 +161,7 @@ def _read(
   wanted = {*whole, *(shard for shard, _ in places)}
   shards = [shard for shard in manifests if shard in wanted]
   for shard in tqdm(shards, desc='Reading', unit=' shards', disable=None):
-    path = dataset.directory / shard.file_name(dataset.plan.file_format)
+    path = dataset.directory / dataset.plan.file_name(shard)
     left = {row for s, row in places if s == shard}
     for row, example in enumerate(read_examples(dataset.plan, path)):
       if row in left:

@@ -69,10 +69,7 @@ def refit(
   """
   unique = {example['place']: example for example in examples}
   other_seed = _other_seed(plan)
-  other = dataclasses.replace(plan.config, seed=other_seed)
-  config = plan.config
-  if plan.private_key:
-    config = plan.private_key.reveal(config)
+  other, config = plan.config.with_seed(other_seed), plan.reveal()
   jobs = [(config, example) for example in unique.values()]
   jobs += [(other, example) for example in list(unique.values())[:num_others]]
   results, times = [], []
@@ -93,13 +90,16 @@ def _other_seed(plan: DatasetPlan) -> int:
   """The next seed; for a private key, one that has nothing to do with it."""
   if plan.private_key:
     return int(plan.private_key.id, 16) % 2**32
-  return plan.config.seed + 1 if plan.config.seed < 2**63 - 1 else 0
+  return plan.seed + 1 if plan.seed < 2**63 - 1 else 0
 
 
 def _refit(plan: DatasetPlan, config: LinacConfig, example: dict) -> Refit:
   # One at a time: float32 bits depend on the batch's size on some devices.
   fit = start_fit(
-    example['image'][None], config, images_per_batch(plan), plan.storage_dtype
+    example['image'][None],
+    config,
+    images_per_batch(plan),
+    plan.settings.storage_dtype,
   ).result()
   stored, fitted = example['representation'], fit.representation[0]
   mean, std = config.pixel_constants(example['image'].shape[-1])

@@ -17,13 +17,9 @@ from pipelines.dataset.manifest import read_manifests
 from pipelines.dataset.publish import publish
 from pipelines.errors import BuildError
 from pipelines.files import storage
-from pipelines.plan.dataset_plan import (
-  FAILURE_FILE,
-  PLAN_FILE,
-  DatasetPlan,
-  ShardSpec,
-  load_plan,
-)
+from pipelines.plan.dataset_plan import DatasetPlan
+from pipelines.plan.saved_plan import FAILURE_FILE, PLAN_FILE, load_plan
+from pipelines.plan.shards import ShardSpec
 from transforms.memory import MOST_IMAGES
 
 if TYPE_CHECKING:
@@ -95,7 +91,7 @@ def plan_tasks(staging: str, accelerated: bool = False) -> Iterator[Task]:
     _fail(staging, [str(error)])
     return
   # The device's own number is known on its worker only.
-  images = plan.images_per_batch or (MOST_IMAGES if accelerated else 1)
+  images = plan.settings.images_per_batch or (MOST_IMAGES if accelerated else 1)
   pending, done = [], []
   for shard, manifest in read_manifests(plan).items():
     (done if manifest else pending).append(shard)
@@ -176,7 +172,7 @@ def _why_not(plan: DatasetPlan, records: list[ShardRecord]) -> list[str]:
       f'published. The others are kept in {plan.staging}.',
     ]
   bad = [example for record in records for example in record.bad_examples]
-  if bad and plan.on_bad_example == 'stop':
+  if bad and plan.settings.on_bad_example == 'stop':
     return [
       *(f'{example.id!r}: {example.reason}' for example in bad[:_MAX_REASONS]),
       f'{len(bad)} of {plan.num_examples} examples are bad; nothing is '

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 
 from tqdm import tqdm
 
+from pipelines.dataset.state import finished_shards, shard_sizes
 from pipelines.files import storage
-from pipelines.plan.dataset_plan import MANIFESTS, PLAN_FILE, DatasetPlan
+from pipelines.plan.dataset_plan import DatasetPlan
 
 # The share of its time that a build spends on looking how far it is, at most.
 _LOOKING = 0.1
@@ -125,27 +126,3 @@ class Progress:
 
   def _images(self, shards: Iterable[tuple[pathlib.Path, str]]) -> int:
     return sum(self._sizes[staging][name] for staging, name in shards)
-
-
-def shard_sizes(plan: DatasetPlan) -> dict[str, int]:
-  """Examples of each shard, by the file name of its manifest."""
-  return {
-    f'{shard.file_name(plan.file_format)}.json': shard.size
-    for shard in plan.shards()
-  }
-
-
-def finished_shards(
-  plan: DatasetPlan, sizes: dict[str, int]
-) -> dict[str, float]:
-  """When each manifest there is was written, in seconds since the epoch.
-
-  Args:
-    plan: of the dataset.
-    sizes: of its shards; other files come and go.
-  """
-  # Once all is published, staging is removed, the plan last.
-  in_staging = (plan.staging / PLAN_FILE).exists()
-  folder = plan.staging if in_staging else plan.directory
-  times = storage.times(folder / MANIFESTS)
-  return {name: times[name] for name in times.keys() & sizes.keys()}

@@ -1,99 +1,62 @@
-"""Where a build runs: on this machine, or on workers elsewhere."""
+"""The interface of all runners, and the table that finds one by its name.
+
+A runner is added by a subclass of `Runner` and an entry in `find_runner`.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from pipelines.errors import BuildError
-from pipelines.plan import private_key
 from pipelines.plan.dataset_plan import DatasetPlan
-from pipelines.preparation.make_plan import Settings
-from pipelines.runners.local import devices, launch
+from pipelines.plan.settings import Settings
 from pipelines.runners.progress import Progress
 
 _LOCAL = ('directrunner', 'fnapirunner', 'switchingdirectrunner')
-# What a runner is to look for.
-_HINTS = ('accelerator', 'worker_ram')
 
 
 class Runner:
-  """A Beam runner and its options.
+  """A place where builds run.
 
   Attributes:
-    name: of the runner.
-    is_local: whether it stands for processes on this machine.
+    name: The name of the Beam runner, as the user wrote it.
+    flags: The options of the Beam runner, as the user wrote them.
+    is_local: Whether it runs processes on this machine.
+    ignored: The settings that it cannot take into account, and so refuses.
   """
 
-  def __init__(self, runner, beam_options):
-    """Takes them as `build.build` does."""
-    self._runner = runner or _option(beam_options, 'StandardOptions', 'runner')
-    self._options = beam_options
-    self.name = _spelled(self._runner)
-    self.is_local = is_local(self._runner)
+  is_local = False
+  ignored: tuple[str, ...] = ()
+
+  def __init__(self, name: str, flags: tuple[str, ...]):
+    self.name = name
+    self.flags = flags
+
+  def register_options(self) -> None:
+    """Makes the runner's own options known to Beam's parser.
+
+    Raises:
+      ValueError: naming the extra to install, if a library is missing.
+    """
 
   def check(self, settings: Settings) -> None:
-    """Refuses what this runner would not heed, or not as it is meant.
+    """Refuses settings that this runner cannot take into account.
 
     Raises:
       ValueError: naming the setting or option.
     """
-    unheeded = ()
-    if self.is_local:
-      unheeded = (*_HINTS, 'compilation_cache')
-    elif is_dask(self._runner):
-      unheeded = _HINTS
-    for name in unheeded:
+    for name in self.ignored:
       if getattr(settings, name) is not None:
         raise ValueError(
           f'{name}={getattr(settings, name)!r} is for workers that a runner '
           'starts elsewhere; pass --runner=DataflowRunner, or leave it out.'
         )
 
-    if not self.is_local and self._options:
-      from pipelines.runners import remote
-
-      remote.check(self._options)
-
   def check_plan(self, plan: DatasetPlan) -> None:
-    """Refuses what workers elsewhere could not read or write.
+    """Refuses a plan whose folders or key the workers could not use.
 
     Raises:
-      BuildError: naming it.
+      BuildError: naming the folder or the key.
     """
-    if self.is_local:
-      return
-    on_dataflow = _name(self._runner) == 'dataflowrunner'
-    if plan.private_key and plan.private_key.file is None:
-      raise BuildError(
-        f'Workers elsewhere have no {private_key.ENVIRONMENT}; pass '
-        '--private_key_file.'
-      )
-    for name, folder in {
-      'data_dir': plan.data_dir,
-      'source_data_dir': plan.source.data_dir,
-      'private_key_file': plan.private_key and plan.private_key.file,
-    }.items():
-      if on_dataflow and folder and '://' not in folder:
-        raise BuildError(
-          f'{name}={folder} is on this machine, where workers of Dataflow find '
-          'nothing; copy it to a bucket and pass a path of gs://.'
-        )
-
-  def arguments(self) -> list[str]:
-    """The options of a command line that stand for this."""
-    if self.is_local:
-      return []
-    # As they were written; Beam's own list of them knows no flag's spelling.
-    flags = self._options._flags if self._options else []
-    return [f'--runner={self.name}', *flags]
-
-  def num_workers(self, settings: Settings) -> int:
-    """Local processes: as set, as Beam's options say, or one per device."""
-    number = settings.direct_num_workers
-    mode = _option(self._options, 'DirectOptions', 'direct_running_mode')
-    if number is None and mode == 'multi_processing':
-      number = _option(self._options, 'DirectOptions', 'direct_num_workers')
-    return number or devices.default_workers()
 
   def run(
     self, plans: list[DatasetPlan], settings: Settings, progress: Progress
@@ -101,47 +64,32 @@ class Runner:
     """Builds datasets whose plans are saved.
 
     Returns:
-      The totals of the workers' metrics, none where the runner has a UI of its
-      own; or None if the build has not ended, see `remote.run`.
+      The totals of the workers' metrics, which are empty where the runner has a
+      UI of its own; or None if the build was handed over and has not ended.
 
     Raises:
-      BuildError: if it failed as a whole.
+      BuildError: if the build failed as a whole.
     """
-    if self.is_local:
-      return launch.run(plans, self.num_workers(settings), progress)
-    # Importing Beam takes seconds.
-    from pipelines.runners import remote
-
-    stagings = [str(plan.staging) for plan in plans]
-    with progress.followed():
-      ended = remote.run(stagings, settings, self._runner, self._options)
-    return Counter() if ended else None
+    raise NotImplementedError
 
 
-def is_local(runner) -> bool:
-  """Whether a runner, by name or as an object, stands for this machine."""
-  return runner is None or _name(runner) in _LOCAL
+def find_runner(name: str | None, flags: tuple[str, ...] = ()) -> Runner:
+  """The runner of a name; `None` is this machine.
 
-
-def is_dask(runner) -> bool:
-  """Whether it is Beam's DaskRunner."""
-  return _name(runner) == 'daskrunner'
-
-
-def _name(runner) -> str:
-  """Its name in lower case; Beam takes `dask` for `DaskRunner`."""
-  name = _spelled(runner).lower()
-  return name if name.endswith('runner') else f'{name}runner'
-
-
-def _spelled(runner) -> str:
-  name = runner if isinstance(runner, str) else type(runner).__name__
-  return name.rpartition('.')[2]
-
-
-def _option(beam_options, view: str, name: str):
-  if beam_options is None:
-    return None  # Importing Beam takes seconds.
-  from apache_beam.options import pipeline_options
-
-  return getattr(beam_options.view_as(getattr(pipeline_options, view)), name)
+  Args:
+    name: The name of a Beam runner, such as `'DataflowRunner'`; Beam takes
+      `'dataflow'` for it, too.
+    flags: The options of the Beam runner.
+  """
+  # Each runner's libraries are imported only where it is asked for.
+  short = (name or 'directrunner').rpartition('.')[2].lower()
+  short = short if short.endswith('runner') else f'{short}runner'
+  if short in _LOCAL:
+    from pipelines.runners.local.runner import LocalRunner as kind
+  elif short == 'daskrunner':
+    from pipelines.runners.dask_cluster import DaskRunner as kind
+  elif short == 'dataflowrunner':
+    from pipelines.runners.dataflow import DataflowRunner as kind
+  else:
+    from pipelines.runners.beam_runner import BeamRunner as kind
+  return kind((name or '').rpartition('.')[2], flags)

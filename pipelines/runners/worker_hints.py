@@ -1,4 +1,7 @@
-"""What the machines that fit images must have, as Beam's resource hints."""
+"""Checks what is asked of the machines that fit images.
+
+Beam calls it resource hints: an accelerator, and a least size of memory.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import re
 
 _ACCELERATOR = re.compile(r'type:[\w\-]+(;[\w.:\-]+)*', re.ASCII)
 _RAM = re.compile(r'[1-9]\d*(\.\d+)?(MB|GB|TB|MiB|GiB|TiB)', re.ASCII)
-EXAMPLE = 'type:nvidia-l4;count:1;install-nvidia-driver'
+_EXAMPLE = 'type:nvidia-l4;count:1;install-nvidia-driver'
 
 
 def check_hints(accelerator: str | None, worker_ram: str | None) -> None:
@@ -26,7 +29,7 @@ def check_hints(accelerator: str | None, worker_ram: str | None) -> None:
 def _check_accelerator(accelerator: str) -> None:
   if not _ACCELERATOR.fullmatch(accelerator):
     raise ValueError(
-      f'accelerator={accelerator!r} is none; it looks like {EXAMPLE}.'
+      f'accelerator={accelerator!r} is none; it looks like {_EXAMPLE}.'
     )
   kind, *rest = accelerator.split(';')
   counts = [part for part in rest if part.startswith('count:')]

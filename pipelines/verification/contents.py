@@ -10,15 +10,24 @@ from collections.abc import Iterator
 
 from tqdm import tqdm
 
+from linac_tfds.schema import MEASURES
 from pipelines.dataset.examples import MAX_DISTANCE, read_examples
-from pipelines.dataset.manifest import BadExample, Manifest, array_sha256
+from pipelines.dataset.manifest import (
+  BadExample,
+  Manifest,
+  array_sha256,
+  expected_facts,
+  parse_manifest,
+  recorded_facts,
+)
 from pipelines.dataset.metadata import BAD_EXAMPLES_FILE, METADATA_FILES
 from pipelines.dataset.published import Published
-from pipelines.files import storage, strict_json
-from pipelines.plan.dataset_plan import MANIFESTS, ShardSpec
+from pipelines.files import storage
+from pipelines.plan.saved_plan import MANIFESTS
+from pipelines.plan.shards import ShardSpec
 from pipelines.verification.checks import Check, differences
-from pipelines.verification.refit import is_exact, measures, refit_problems
-from pipelines.worker.source import read_source
+from pipelines.verification.refit import is_exact, refit_problems
+from pipelines.worker.read_source import read_source
 
 
 class Contents:
@@ -86,7 +95,10 @@ class Contents:
         if manifest:
           by_split[shard.split].append(
             dataclasses.replace(
-              manifest, ids=[], final_loss=[], representation_sha256=[]
+              manifest,
+              ids=[],
+              measures={'psnr': manifest.measures['psnr']},
+              representation_sha256=[],
             )
           )
     return by_split
@@ -104,7 +116,7 @@ class Contents:
           self._shards.add(path.name, ['no file of this dataset; remove it'])
 
   def _file_name(self, shard: ShardSpec) -> str:
-    return shard.file_name(self._plan.file_format)
+    return shard.file_name(self._plan.settings.file_format)
 
   def _check_shard(self, shard: ShardSpec) -> Manifest | None:
     """Returns the manifest, if it is valid."""
@@ -129,18 +141,21 @@ class Contents:
     """Raises ValueError for one of another shard."""
     name = self._file_name(shard)
     path = self._dataset.directory / MANIFESTS / f'{name}.json'
-    manifest = strict_json.read(path, Manifest)
-    expected = {
-      'split': shard.split,
-      'index': shard.index,
-      'start': shard.start,
-      'stop': shard.stop,
-      'fingerprint': self._dataset.metadata.fingerprint,
-      'file_name': name,
+    manifest = parse_manifest(path)
+    expected = expected_facts(self._plan, shard) | {
+      'fingerprint': self._dataset.metadata.fingerprint
     }
     found = {key: getattr(manifest, key) for key in expected}
-    for key in ('ids', 'psnr', 'final_loss', 'representation_sha256'):
-      found[f'number of {key}'] = len(getattr(manifest, key))
+    found['measures'], expected['measures'] = (
+      sorted(manifest.measures),
+      sorted(MEASURES),
+    )
+    for key, values in (
+      ('ids', manifest.ids),
+      *manifest.measures.items(),
+      ('representation_sha256', manifest.representation_sha256),
+    ):
+      found[f'number of {key}'] = len(values)
       expected[f'number of {key}'] = manifest.num_examples
     bad = {example.index for example in manifest.bad_examples}
     found['bad examples'] = len(bad & set(range(shard.start, shard.stop)))
@@ -159,7 +174,6 @@ class Contents:
     name = self._file_name(shard)
     bad = {example.index for example in manifest.bad_examples}
     indices = [i for i in range(shard.start, shard.stop) if i not in bad]
-    rows = _rows(manifest)
     originals = self._originals(shard, bad)
     num_checked = 0
     try:
@@ -168,7 +182,10 @@ class Contents:
           raise ValueError('there are more examples than recorded')
         index = indices[num_checked]
         where = f'{shard.split}[{index}] {example["id"]!r:.80}'
-        self._examples.add(where, differences(measures(example), next(rows)))
+        self._examples.add(
+          where,
+          differences(recorded_facts(example), manifest.example(num_checked)),
+        )
         if original := next(originals):
           self._source.add(where, _source_problems(example, original))
         if (shard.split, index) in self._sample:
@@ -228,23 +245,6 @@ def _draw_sample(
     sample |= {(split, i) for i in chosen if 0 <= i < size}
     chosen = [i - size for i in chosen]
   return sample
-
-
-def _rows(manifest: Manifest) -> Iterator[dict]:
-  """What a manifest tells of each of its examples."""
-  for id_, psnr, loss, digest in zip(
-    manifest.ids,
-    manifest.psnr,
-    manifest.final_loss,
-    manifest.representation_sha256,
-    strict=True,
-  ):
-    yield {
-      'id': id_,
-      'psnr': psnr,
-      'final_loss': loss,
-      'representation_sha256': digest,
-    }
 
 
 def _source_problems(example: dict, original: dict | BadExample) -> list[str]:

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from pipelines.dataset.examples import MAX_DISTANCE, distance
-from pipelines.dataset.manifest import BadExample, Manifest, array_sha256
+from pipelines.dataset.manifest import BadExample, Manifest, recorded_facts
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.verification.checks import differences
-from pipelines.worker.task import fit_examples
+from pipelines.worker.fit_examples import fit_examples
 from pipelines.worker.write_shard import device_kind, library_versions
-
-
-def measures(example: dict) -> dict:
-  """What a manifest tells of an example."""
-  return {
-    'id': example['id'],
-    'psnr': float(example['psnr']),
-    'final_loss': float(example['final_loss']),
-    'representation_sha256': array_sha256(example['representation']),
-  }
 
 
 def is_exact(plan: DatasetPlan, manifest: Manifest) -> bool:
@@ -43,7 +33,7 @@ def refit_problems(plan: DatasetPlan, example: dict, exact: bool) -> list[str]:
   if isinstance(fitted, BadExample):
     return [fitted.reason]
   if exact:
-    problems = differences(measures(example), measures(fitted))
+    problems = differences(recorded_facts(example), recorded_facts(fitted))
     if problems and plan.config.precision == 'float32':
       problems.append('device and libraries are those recorded')
     return problems

@@ -45,7 +45,7 @@ def set_up(accelerated: bool, compilation_cache: str | None) -> None:
 
 def images_per_batch(plan: DatasetPlan) -> int:
   """Images to fit by one call: the plan's number, or what the device holds."""
-  return plan.images_per_batch or default_images_per_batch(
+  return plan.settings.images_per_batch or default_images_per_batch(
     plan.config, plan.source.schema.shape
   )
 

@@ -58,7 +58,7 @@ def count_written(manifest: Manifest) -> None:
   increase(IMAGES_FITTED, manifest.num_examples)
   increase(BAD_EXAMPLES, len(manifest.bad_examples))
   increase(BYTES_WRITTEN, manifest.file_bytes)
-  for psnr in manifest.psnr:
+  for psnr in manifest.measures['psnr']:
     record(PSNR_MILLIDECIBELS, 1000 * psnr)
 
 

@@ -7,12 +7,8 @@ import functools
 import numpy as np
 
 from pipelines.dataset.examples import MAX_DISTANCE, distance, read_examples
-from pipelines.dataset.manifest import (
-  Manifest,
-  made_by,
-  read_manifests,
-  sound_manifest,
-)
+from pipelines.dataset.manifest import Manifest, made_by, read_manifests
+from pipelines.dataset.state import sound_manifest
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.worker.device import images_per_batch
 from pipelines.worker.write_shard import device_kind, library_versions
@@ -24,7 +20,7 @@ def why_not_resume(plan: DatasetPlan) -> str:
   if plan.strict_devices and (reason := _other_device(plan)):
     return reason
   if plan.private_key:
-    return _wrong_key(plan, plan.private_key.reveal(plan.config))
+    return _wrong_key(plan, plan.reveal())
   return ''
 
 
@@ -58,10 +54,13 @@ def _wrong_key(plan: DatasetPlan, config: LinacConfig) -> str:
   shard, manifest = next(found, (None, None))
   if shard is None:
     return ''
-  path = plan.staging / shard.file_name(plan.file_format)
+  path = plan.staging / plan.file_name(shard)
   stored = next(read_examples(plan, path))
   fit = start_fit(
-    stored['image'][None], config, images_per_batch(plan), plan.storage_dtype
+    stored['image'][None],
+    config,
+    images_per_batch(plan),
+    plan.settings.storage_dtype,
   ).result()
   if _is_same(plan, manifest, stored['representation'], fit.representation[0]):
     return ''

@@ -19,8 +19,10 @@ from pipelines.dataset.manifest import (
   write_manifest,
 )
 from pipelines.files import storage
-from pipelines.files.records import write_records
-from pipelines.plan.dataset_plan import PLAN_FILE, DatasetPlan, ShardSpec
+from pipelines.files.formats import FILE_FORMATS
+from pipelines.plan.dataset_plan import DatasetPlan
+from pipelines.plan.saved_plan import PLAN_FILE
+from pipelines.plan.shards import ShardSpec
 
 
 def write_shard(
@@ -41,10 +43,10 @@ def write_shard(
     ValueError: if the source ended early, or nobody wants the shard any more.
   """
   records = _Records(plan, examples)
-  path = plan.staging / shard.file_name(plan.file_format)
+  path = plan.staging / plan.file_name(shard)
   _check_wanted(plan)
   with storage.writing(path) as part:
-    write_records(part, plan.file_format, records)
+    FILE_FORMATS[plan.settings.file_format].write(part, records)
     count = len(records.ids) + len(records.bad_examples)
     if count != shard.size:
       raise ValueError(
@@ -64,8 +66,7 @@ def write_shard(
       sha256=storage.file_sha256(part),
       ids=records.ids,
       bad_examples=records.bad_examples,
-      psnr=records.psnr,
-      final_loss=records.final_loss,
+      measures=records.measures,
       representation_sha256=records.representation_sha256,
       device=device_kind(),
       versions=library_versions(),
@@ -88,7 +89,7 @@ class _Records:
   def __init__(self, plan: DatasetPlan, examples: Iterator[dict | BadExample]):
     self._examples = examples
     self._features = schema.example_features(
-      plan.source.schema, plan.config, plan.storage_dtype
+      plan.source.schema, plan.config, plan.settings.storage_dtype
     )
     self._serializer = tfds.core.example_serializer.ExampleSerializer(
       self._features.get_serialized_info()
@@ -96,8 +97,7 @@ class _Records:
     self.num_bytes = 0
     self.ids = []
     self.bad_examples = []
-    self.psnr = []
-    self.final_loss = []
+    self.measures = {name: [] for name in schema.MEASURES}
     self.representation_sha256 = []
 
   def __iter__(self) -> Iterator[bytes]:
@@ -108,8 +108,8 @@ class _Records:
       record = self._serialise(example)
       self.num_bytes += len(record)
       self.ids.append(example['id'])
-      self.psnr.append(float(example['psnr']))
-      self.final_loss.append(float(example['final_loss']))
+      for name, values in self.measures.items():
+        values.append(float(example[name]))
       self.representation_sha256.append(array_sha256(example['representation']))
       yield record
 

@@ -15,7 +15,7 @@ from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 
 from pipelines import build
-from pipelines.preparation.make_plan import Settings
+from pipelines.plan.settings import Settings
 from pipelines.runners import remote
 from tests.deploy.graph_test import IMAGE, L4, STAGINGS
 from tests.pipelines.conftest import TINY

@@ -85,7 +85,7 @@ def test_what_the_image_copies_is_there(dockerfile):
   assert {'constraints.txt', 'deploy/dataflow/main.py'} <= set(sources)
   assert all((REPOSITORY / source).exists() for source in sources)
   setup = (REPOSITORY / 'setup.py').read_text()
-  packages = re.search(r'include=\[(.*)\]', setup)[1]
+  packages = re.search(r'include=\[(.*?)\]', setup, re.DOTALL)[1]
   assert set(re.findall(r"'(\w+)\*'", packages)) <= set(sources)
 
 

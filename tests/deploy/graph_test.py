@@ -7,7 +7,7 @@ from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
-from pipelines.preparation.make_plan import Settings
+from pipelines.plan.settings import Settings
 from pipelines.runners import remote
 from pipelines.runners.runner import Runner
 
@@ -21,7 +21,7 @@ OPTIONS = [
 ]
 L4 = 'type:nvidia-l4;count:1;install-nvidia-driver'
 STAGINGS = [
-  f'gs://bucket/data/cifar10_linac/seed_{seed}/staging.1.0.2.0123456789abcdef'
+  f'gs://bucket/data/cifar10_linac/seed_{seed}/staging.1.1.0.0123456789abcdef'
   for seed in range(100)
 ]
 GROUP = common_urns.primitives.GROUP_BY_KEY.urn

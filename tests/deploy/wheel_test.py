@@ -12,6 +12,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
+from pipelines.plan.saved_plan import save_plan
 from pipelines.runners.pipeline import build_datasets
 from tests.conftest import REPOSITORY
 from tests.pipelines.conftest import Lab
@@ -69,7 +70,7 @@ def test_two_seeds_on_two_workers_of_the_wheel(installed, sample_dir, tmp_path):
   lab = Lab(sample_dir)
   plans = [lab.plan(seed=1), lab.plan(seed=2)]
   for plan in plans:
-    plan.save()
+    save_plan(plan)
   runner = FnApiRunner(
     default_environment=SubprocessSDKEnvironment.from_command_string(
       f'{python} -m apache_beam.runners.worker.sdk_worker_main'

@@ -4,16 +4,17 @@ import pytest
 
 from pipelines.dataset import publish
 from pipelines.files import storage
-from pipelines.plan.dataset_plan import FAILURE_FILE
+from pipelines.plan.saved_plan import FAILURE_FILE, save_plan
 from pipelines.runners import pipeline
 from pipelines.worker.task import finish_shards
+from tests.pipelines.conftest import is_published
 
 
 @pytest.fixture
 def finished(lab):
   """A plan, and the records of its shards, all staged."""
   plan = lab.plan()
-  plan.save()
+  save_plan(plan)
   shards = plan.shards()
   splits = [[s for s in shards if s.split == name] for name, _ in plan.splits]
   return plan, [r for split in splits for r in finish_shards(tuple(split))]
@@ -43,7 +44,7 @@ def test_two_attempts_at_publishing_leave_the_dataset(
     monkeypatch, publish, step, lambda: pipeline.finalise(staging, records)
   )
   pipeline.finalise(staging, records)
-  assert publish.is_published(plan)
+  assert is_published(plan)
   assert not plan.staging.exists()
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from linac_tfds import Cifar10Linac
-from pipelines.preparation.make_plan import Settings, make_plan
+from pipelines.plan.settings import Settings
+from pipelines.preparation.make_plan import make_plan
 from transforms import LinacConfig, linac
 
 

@@ -9,8 +9,11 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult
 
 from linac_tfds import Cifar10Linac, LinacBuilderConfig
+from pipelines.dataset.state import Depth, Kind, dataset_state
 from pipelines.plan.dataset_plan import DatasetPlan
-from pipelines.preparation.make_plan import Settings, make_plan
+from pipelines.plan.saved_plan import save_plan
+from pipelines.plan.settings import Settings
+from pipelines.preparation.make_plan import make_plan
 from pipelines.runners.pipeline import build_datasets
 
 TINY = {
@@ -47,10 +50,21 @@ class Lab:
   def run(self, *plans: DatasetPlan) -> PipelineResult:
     """Runs the pipeline in this process."""
     for plan in plans:
-      plan.save()
+      save_plan(plan)
     with beam.Pipeline(runner=FnApiRunner()) as root:
       build_datasets(root, [str(plan.staging) for plan in plans])
     return root.result
+
+
+def with_settings(plan: DatasetPlan, **settings) -> DatasetPlan:
+  """The plan with some other settings."""
+  settings = dataclasses.replace(plan.settings, **settings)
+  return dataclasses.replace(plan, settings=settings)
+
+
+def is_published(plan: DatasetPlan, depth: Depth = Depth.CONTENTS) -> bool:
+  """Whether the plan's dataset is published and sound."""
+  return dataset_state(plan, depth).kind is Kind.PUBLISHED
 
 
 @pytest.fixture

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from pipelines import build, report, status, verify
-from pipelines.dataset.manifest import sound_manifest
+from pipelines.dataset.state import sound_manifest
 from pipelines.errors import BuildError
 from pipelines.files import storage
 from pipelines.files.lock import only_build_in
 from pipelines.plan.private_key import find_private_key
-from pipelines.preparation.make_plan import Settings
-from pipelines.worker.source import read_source
+from pipelines.plan.saved_plan import save_plan
+from pipelines.plan.settings import Settings
+from pipelines.worker.read_source import read_source
 from pipelines.worker.task import finish_shards
 from tests.gcs.gateway import gateway
 from tests.pipelines.conftest import TINY, Lab
@@ -78,7 +79,7 @@ def test_requests_that_fail_are_made_again(bucket, remote, expected):
 
 def test_a_failed_upload_leaves_no_shard(bucket, remote):
   plan = remote.plan()
-  plan.save()
+  save_plan(plan)
   shard = plan.shards()[0]
   bucket.fail(403, 'POST .*upload', times=1)
   with pytest.raises(OSError, match='Forbidden'):
@@ -88,7 +89,7 @@ def test_a_failed_upload_leaves_no_shard(bucket, remote):
 
 def test_finished_shards_of_an_interrupted_build_are_kept(remote, expected):
   plan = remote.plan()
-  plan.save()
+  save_plan(plan)
   shards = plan.shards()[:2]
   list(finish_shards(shards))
   files = [plan.staging / shard.file_name('tfrecord') for shard in shards]
@@ -230,7 +231,7 @@ def test_a_bucket_that_cannot_be_used_is_refused(
 @pytest.mark.nightly
 def test_status_and_report_read_a_bucket(remote, tmp_path, capsys):
   plan = remote.plan()
-  plan.save()
+  save_plan(plan)
   first = plan.shards()[0]
   list(finish_shards((first,)))
   with only_build_in(plan.directory.parent):

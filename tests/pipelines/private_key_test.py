@@ -16,9 +16,10 @@ from apache_beam import Pipeline
 
 from linac_tfds import Cifar10Linac, LinacBuilderConfig
 from pipelines import verify
-from pipelines.plan.dataset_plan import FAILURE_FILE
 from pipelines.plan.private_key import ENVIRONMENT, warnings
-from pipelines.preparation.make_plan import Settings, make_plan
+from pipelines.plan.saved_plan import FAILURE_FILE, save_plan
+from pipelines.plan.settings import Settings
+from pipelines.preparation.make_plan import make_plan
 from pipelines.runners.pipeline import build_datasets
 from pipelines.worker.task import finish_shards
 from tests.pipelines.conftest import TINY
@@ -143,7 +144,7 @@ def test_the_key_is_in_no_log_of_a_failed_build(sample_dir, key_file):
 
 def test_the_key_is_not_in_the_graph(lab, key_file):
   plan = plan_of(lab, key_file)
-  plan.save()
+  save_plan(plan)
   root = Pipeline()
   build_datasets(root, [str(plan.staging)])
   assert not reveals(root.to_runner_api().SerializeToString())
@@ -167,7 +168,7 @@ def test_the_marker_would_be_found():
 )
 def test_another_key_cannot_go_on(lab, key_file, fields):
   plan = plan_of(lab, key_file, fields=fields)
-  plan.save()
+  save_plan(plan)
   (plan.staging.parent / 'private_key_id').write_text(plan.private_key.id)
   list(finish_shards(tuple(plan.shards()[:2])))
   key_file.write_text('12345')

@@ -17,7 +17,7 @@ from pipelines.dataset.published import open_published
 from pipelines.files.tfrecord import read_records, write_records
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.private_key import ENVIRONMENT
-from pipelines.preparation.make_plan import Settings
+from pipelines.plan.settings import Settings
 from pipelines.report import main
 from pipelines.reporting import charts, images, page
 from pipelines.reporting.contents import read_contents
@@ -97,7 +97,7 @@ def pictures(folder: pathlib.Path) -> set[str]:
 
 def all_examples(directory: pathlib.Path) -> list[dict]:
   plan = open_published(directory).plan
-  paths = [directory / s.file_name(plan.file_format) for s in plan.shards()]
+  paths = [directory / plan.file_name(s) for s in plan.shards()]
   return [example for path in paths for example in read_examples(plan, path)]
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from pipelines.dataset.published import build_rate, open_published
 from pipelines.files import lock
-from pipelines.plan.dataset_plan import FAILURE_FILE, MANIFESTS
-from pipelines.preparation.make_plan import Settings
+from pipelines.plan.saved_plan import FAILURE_FILE, MANIFESTS, save_plan
+from pipelines.plan.settings import Settings
 from pipelines.status import main
 from pipelines.worker.task import finish_shards
 
@@ -22,7 +22,7 @@ SETTINGS = Settings(examples_per_shard=50)
 def begun(lab):
   """The plan of a build that died after its first shard."""
   plan = lab.plan(SETTINGS)
-  plan.save()
+  save_plan(plan)
   list(finish_shards(plan.shards()[:1]))
   return plan
 
@@ -73,7 +73,7 @@ def test_a_failed_build_says_why(begun, capsys):
 
 def test_bad_examples_are_counted_and_named(lab, capsys):
   plan = lab.plan(Settings(examples_per_shard=50, min_psnr=300))
-  plan.save()
+  save_plan(plan)
   list(finish_shards(plan.shards()[:1]))
   main([str(plan.staging)])
   output = capsys.readouterr().out
@@ -98,7 +98,7 @@ def test_only_the_newest_of_two_unfinished_builds_is_running(
   begun, lab, capsys
 ):
   os.utime(begun.staging / 'plan.json', (1000, 1000))
-  lab.plan(Settings(max_examples_per_split=5)).save()
+  save_plan(lab.plan(Settings(max_examples_per_split=5)))
   with lock.only_build_in(begun.directory.parent):
     assert main([str(begun.directory.parent)]) == 1
     assert sorted(re.findall('running|stopped', capsys.readouterr().out)) == [
@@ -129,7 +129,7 @@ def test_a_finished_build(lab, capsys, name):
 def test_the_speed_of_a_finished_build(lab, tmp_path):
   plan = lab.plan(SETTINGS)
   lab.run(plan)
-  names = [shard.file_name(plan.file_format) for shard in plan.shards()]
+  names = [plan.file_name(shard) for shard in plan.shards()]
   for at, name in zip((100, 110, 125), names, strict=True):
     os.utime(plan.directory / name, (at, at))
     os.utime(plan.directory / MANIFESTS / f'{name}.json', (at + 1, at + 1))
@@ -149,8 +149,8 @@ def test_the_folder_of_all_configs_gives_a_line_for_each(lab, begun, capsys):
   lab.run(plan)
   assert main([str(lab.data_dir / 'cifar10_linac')]) == 1
   assert capsys.readouterr().out.splitlines() == [
-    f'{begun.config_name} 1.0.2: stopped, 50 of 120 images',
-    f'{plan.config_name} 1.0.2: finished, 10 of 10 images',
+    f'{begun.config_name} 1.1.0: stopped, 50 of 120 images',
+    f'{plan.config_name} 1.1.0: finished, 10 of 10 images',
   ]
 
 
@@ -187,7 +187,7 @@ def test_watching_draws_the_bar_until_the_build_ends(
 
 def test_one_bar_is_for_all_that_is_running(begun, lab, capsys, monkeypatch):
   other = lab.plan(SETTINGS, seed=4)
-  other.save()
+  save_plan(other)
   with contextlib.ExitStack() as build:
     for plan in (begun, other):
       build.enter_context(lock.only_build_in(plan.directory.parent))

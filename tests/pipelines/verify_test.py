@@ -15,7 +15,8 @@ from pipelines.dataset.examples import read_examples
 from pipelines.dataset.published import open_published
 from pipelines.files.storage import file_sha256
 from pipelines.files.tfrecord import read_records, write_records
-from pipelines.preparation.make_plan import Settings
+from pipelines.plan.saved_plan import save_plan
+from pipelines.plan.settings import Settings
 from pipelines.verify import main
 from pipelines.worker.write_shard import device_kind, write_shard
 
@@ -65,10 +66,10 @@ def forge(directory: pathlib.Path, alter) -> None:
   """Alters the examples of the first shard, and its manifest to match."""
   dataset = open_published(directory)
   plan, shard = dataset.plan, dataset.plan.shards()[0]
-  name = shard.file_name(plan.file_format)
+  name = plan.file_name(shard)
   examples = list(read_examples(dataset.plan, dataset.directory / name))
   alter(examples)
-  plan.save()  # Else nobody wants the shard.
+  save_plan(plan)  # Else nobody wants the shard.
   write_shard(plan, shard, iter(examples))
   (plan.staging / name).rename(directory / name)
   manifest = f'manifests/{name}.json'
@@ -218,7 +219,7 @@ HARMS = {
   'croissant': (
     lambda d: edit(d / 'croissant.json', 'version', value='2.0.0'),
     {'metadata'},
-    "croissant.json: version is '2.0.0', expected '1.0.2'",
+    "croissant.json: version is '2.0.0', expected '1.1.0'",
   ),
   'croissant_gone': (
     lambda d: (d / 'croissant.json').unlink(),

@@ -225,7 +225,7 @@ def test_the_config_is_imported_without_jax():
   run_python("""
       import sys
       sys.modules['jax'] = sys.modules['numpy'] = None
-      from transforms.config import LinacConfig
+      from transforms import LinacConfig
       LinacConfig()
       """)
 

@@ -17,7 +17,8 @@ import time
 
 from pipelines.errors import BuildError
 from pipelines.files import strict_json
-from pipelines.plan.dataset_plan import DatasetPlan, load_plan
+from pipelines.plan.dataset_plan import DatasetPlan
+from pipelines.plan.saved_plan import load_plan, save_plan
 from pipelines.runners.local import launch
 
 _NUM_IMAGES = 2
@@ -48,10 +49,15 @@ def run(plan: DatasetPlan) -> Trial:
       plan,
       data_dir=folder,
       splits=((split, min(size, _NUM_IMAGES)),),
-      examples_per_shard=None,
-      min_psnr=None,  # Bad examples would not be written.
+      # Its digests are of other shards.
+      source=dataclasses.replace(plan.source, digests={}),
+      settings=dataclasses.replace(
+        plan.settings,
+        examples_per_shard=None,
+        min_psnr=None,  # Bad examples would not be written.
+      ),
     )
-    small.save()
+    save_plan(small)
     child = subprocess.run(
       [
         sys.executable,
@@ -78,8 +84,8 @@ def main(staging: str) -> None:
   take_device(0)
   # They import JAX, which looks for its devices.
   from pipelines.worker.device import images_per_batch
-  from pipelines.worker.source import read_source
-  from pipelines.worker.task import fit_examples
+  from pipelines.worker.fit_examples import fit_examples
+  from pipelines.worker.read_source import read_source
   from pipelines.worker.write_shard import write_shard
 
   plan = load_plan(staging)

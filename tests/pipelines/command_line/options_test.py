@@ -4,7 +4,7 @@ import pytest
 from apache_beam.options import pipeline_options
 
 from pipelines.command_line import arguments, options
-from pipelines.preparation.make_plan import Settings
+from pipelines.plan.settings import Settings
 from pipelines.runners.local.devices import default_workers
 from transforms import LinacConfig
 

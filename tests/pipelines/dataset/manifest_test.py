@@ -5,11 +5,12 @@ import pytest
 from pipelines.dataset.manifest import (
   manifest_path,
   read_manifest,
-  sound_manifest,
   write_manifest,
 )
+from pipelines.dataset.state import sound_manifest
 from pipelines.files import strict_json
-from pipelines.preparation.make_plan import Settings
+from pipelines.plan.saved_plan import save_plan
+from pipelines.plan.settings import Settings
 from pipelines.worker.task import finish_shards
 
 
@@ -18,7 +19,7 @@ def plan(lab):
   plan = lab.plan(
     Settings(splits=('test',), max_examples_per_split=4, examples_per_shard=2)
   )
-  plan.save()
+  save_plan(plan)
   list(finish_shards(tuple(plan.shards())))
   return plan
 
@@ -27,7 +28,7 @@ def test_a_manifest_is_read_back_with_every_value(plan):
   shard = plan.shards()[1]
   path = manifest_path(plan, shard)
   manifest = sound_manifest(plan, shard)
-  assert vars(manifest) == json.loads(path.read_text())
+  assert {'schema': 2, **vars(manifest)} == json.loads(path.read_text())
   assert manifest.ids == ['test_00002', 'test_00003']
 
 
@@ -46,9 +47,17 @@ def test_a_manifest_is_read_back_with_every_value(plan):
     {'sha256': None},
     {'ids': ['a']},
     {'ids': 'ab'},
-    {'psnr': [30.0, 30.0, 30.0]},
-    {'psnr': [30.0, float('nan')]},
-    {'final_loss': [0.1, '0.1']},
+    *(
+      {'measures': {'psnr': psnr, 'final_loss': loss}}
+      for psnr, loss in (
+        ([30.0] * 3, [0.1] * 2),
+        ([30.0, float('nan')], [0.1] * 2),
+        ([30.0] * 2, [0.1, '0.1']),
+      )
+    ),
+    {'measures': {'psnr': [30.0, 30.0]}},
+    {'schema': 1},
+    {'schema': 3},
     {'representation_sha256': []},
     {'device': ['cpu']},
     {'versions': {'jax': 1}},
@@ -81,10 +90,10 @@ def test_a_folder_is_no_manifest(plan):
 def test_only_what_can_be_read_is_written(plan):
   shard = plan.shards()[0]
   manifest = read_manifest(plan, shard)
-  manifest.psnr[0] = float('inf')
+  manifest.measures['psnr'][0] = float('inf')
   with pytest.raises(ValueError, match='JSON compliant'):
     write_manifest(plan, shard, manifest)
-  manifest.psnr[0] = 30.0
+  manifest.measures['psnr'][0] = 30.0
   manifest.ids[0] = 'x' * strict_json.MAX_BYTES
   with pytest.raises(ValueError, match='smaller --examples_per_shard'):
     write_manifest(plan, shard, manifest)

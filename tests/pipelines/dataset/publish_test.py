@@ -8,12 +8,15 @@ import tensorflow_datasets as tfds
 
 from pipelines.command_line import after_build
 from pipelines.dataset import publish
+from pipelines.dataset.state import dataset_state
 from pipelines.errors import BuildError
 from pipelines.files import storage
 from pipelines.plan.dataset_plan import DatasetPlan
-from pipelines.preparation.make_plan import Settings
+from pipelines.plan.saved_plan import save_plan
+from pipelines.plan.settings import Settings
 from pipelines.worker.task import finish_shards
 from pipelines.worker.write_shard import device_kind
+from tests.pipelines.conftest import is_published
 
 FEW = Settings(max_examples_per_split=20, examples_per_shard=10)
 
@@ -32,7 +35,7 @@ class Staged:
 @pytest.fixture
 def staged(lab):
   plan = lab.plan(FEW)
-  plan.save()
+  save_plan(plan)
   records = [r for shard in plan.shards() for r in finish_shards((shard,))]
   return Staged(plan, {record.shard: record.sha256 for record in records})
 
@@ -44,10 +47,13 @@ def test_metadata_tell_where_the_data_came_from(staged):
   assert metadata['fingerprint'] == staged.plan.fingerprint
   assert metadata['config'] == {
     **dataclasses.asdict(staged.plan.config),
+    'seed': 3,
     'mean': list(staged.plan.config.mean),
     'std': list(staged.plan.config.std),
   }
-  assert metadata['source'] == {'name': 'sample', 'version': '1.0.0'}
+  source = metadata['source']
+  assert (source['name'], source['version']) == ('sample', '1.0.0')
+  assert source['contents'] == staged.plan.source.contents
   assert set(metadata['library_versions']) >= {'jax', 'jaxlib', 'numpy'}
   assert metadata['devices'] == [device_kind()]
   assert set(metadata['psnr']) == {'train', 'test'}
@@ -115,13 +121,13 @@ def test_a_failure_while_publishing_loses_nothing(staged, monkeypatch):
   'name', ['features.json', 'label.labels.txt', 'metadata.json', 'shard']
 )
 def test_a_published_dataset_with_a_file_missing_is_not_done(staged, name):
-  assert not publish.is_published(staged.plan)
+  assert not is_published(staged.plan)
   staged.publish()
-  assert publish.is_published(staged.plan)
+  assert is_published(staged.plan)
   if name == 'shard':
     name = staged.plan.shards()[2].file_name('tfrecord')
   (staged.plan.directory / name).unlink()
-  assert not publish.is_published(staged.plan)
+  assert not is_published(staged.plan)
 
 
 def test_another_dataset_of_the_name_is_refused(lab, staged):
@@ -222,15 +228,15 @@ def test_damaged_metadata_are_noticed_and_mended(lab, name, change):
   shards = {p: p.stat().st_ino for p in plan.directory.glob('cifar10_linac-*')}
   path = plan.directory / name
   text = path.read_text()
-  assert publish.is_published(plan)
+  assert is_published(plan)
   path.unlink()
   if change != 'gone':
     path.write_text(text[:-9] if change == 'cut' else 'X' + text[1:])
-  assert not publish.is_published(plan)
+  assert not is_published(plan)
   publish.check_target(plan)  # It is none of another's.
-  assert publish.mend_texts(plan)
+  publish.mend_texts(plan, dataset_state(plan))
   assert path.read_text() == text
-  assert publish.is_published(plan)
+  assert is_published(plan)
   assert {p: p.stat().st_ino for p in shards} == shards  # None was fitted.
 
 
@@ -239,9 +245,10 @@ def test_a_published_manifest_that_was_altered_is_noticed(staged, field):
   staged.publish()
   path = next((staged.plan.directory / 'manifests').iterdir())
   manifest = json.loads(path.read_text())
-  manifest[field][0] = manifest[field][1]
+  values = manifest['measures'].get(field) or manifest[field]
+  values[0] = values[1]
   path.write_text(json.dumps(manifest))
-  assert not publish.is_published(staged.plan)
+  assert not is_published(staged.plan)
 
 
 def test_what_a_kill_left_half_linked_is_in_nobodys_way(lab, staged):
@@ -255,4 +262,4 @@ def test_what_a_kill_left_half_linked_is_in_nobodys_way(lab, staged):
   assert lab.plan(FEW) == staged.plan
   storage.remove_parts(staged.plan.directory)
   assert not any(path.exists() for path in left)
-  assert publish.is_published(staged.plan)
+  assert is_published(staged.plan)

@@ -15,7 +15,7 @@ from pipelines.files.lock import only_build_in
 # Holds the lease until its input ends.
 HOLD = """
 import sys
-from pipelines import lock, storage
+from pipelines.files import lock, storage
 with lock.only_build_in(storage.path(sys.argv[1])):
   print('held', flush=True)
   sys.stdin.read()

@@ -16,7 +16,7 @@ from pipelines.files.lock import only_build_in
 
 HOLD = """
 import pathlib, sys
-from pipelines import lock
+from pipelines.files import lock
 with lock.only_build_in(pathlib.Path(sys.argv[1])):
   print('held', flush=True)
   sys.stdin.read()
@@ -24,7 +24,7 @@ with lock.only_build_in(pathlib.Path(sys.argv[1])):
 # As a worker does; leaves a mark when it ends.
 SHARE = """
 import pathlib, sys
-from pipelines import lock
+from pipelines.files import lock
 lock.share()
 print('shared', flush=True)
 sys.stdin.read()

@@ -1,26 +1,26 @@
-import dataclasses
 import itertools
 
 import apache_beam as beam
 import tensorflow_datasets as tfds
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from pipelines.plan.dataset_plan import FAILURE_FILE, PLAN_FILE
-from pipelines.preparation.make_plan import Settings
+from pipelines.plan.saved_plan import FAILURE_FILE, PLAN_FILE, save_plan
+from pipelines.plan.settings import Settings
 from pipelines.runners.pipeline import build_datasets, plan_tasks
 from pipelines.worker.task import finish_shards
+from tests.pipelines.conftest import with_settings
 
 
 def test_a_core_gets_single_shards(lab):
   plan = lab.plan(Settings(examples_per_shard=10))
-  plan.save()
+  save_plan(plan)
   tasks = list(plan_tasks(str(plan.staging)))
   assert tasks == [(shard,) for shard in plan.shards()]
 
 
 def test_a_device_that_fits_many_images_gets_runs_of_shards(lab):
   plan = lab.plan(Settings(examples_per_shard=10, images_per_batch=10))
-  plan.save()
+  save_plan(plan)
   tasks = list(plan_tasks(str(plan.staging)))
   assert [len(task) for task in tasks] == [4, 4, 2, 2]
   assert list(itertools.chain(*tasks)) == plan.shards()
@@ -29,16 +29,16 @@ def test_a_device_that_fits_many_images_gets_runs_of_shards(lab):
 
 def test_an_accelerator_gets_runs_of_shards_before_its_memory_is_known(lab):
   plan = lab.plan(Settings(examples_per_shard=10))
-  plan.save()
+  save_plan(plan)
   tasks = list(plan_tasks(str(plan.staging), accelerated=True))
   assert [len(task) for task in tasks] == [10, 2]
 
 
 def test_a_damaged_plan_does_not_hold_up_another_dataset(lab):
   good, bad = lab.plan(seed=1), lab.plan(seed=2)
-  bad.save()
+  save_plan(bad)
   (bad.staging / PLAN_FILE).write_text('{')
-  good.save()
+  save_plan(good)
   with beam.Pipeline(runner=FnApiRunner()) as root:
     build_datasets(root, [str(bad.staging), str(good.staging)])
   assert good.directory.exists()
@@ -56,7 +56,7 @@ def test_a_dataset_that_is_in_the_way_does_not_hold_up_another(lab):
 
 def test_finished_shards_come_last_and_break_runs(lab):
   plan = lab.plan(Settings(examples_per_shard=20, images_per_batch=100))
-  plan.save()
+  save_plan(plan)
   shards = plan.shards()
   list(finish_shards((shards[2],)))
   tasks = list(plan_tasks(str(plan.staging)))
@@ -98,7 +98,7 @@ def test_the_flow_is_a_line():
 
 def test_an_interrupted_build_goes_on(lab):
   plan = lab.plan(Settings(examples_per_shard=10))
-  plan.save()
+  save_plan(plan)
   list(finish_shards(tuple(plan.shards()[:3])))
   staged = plan.staging / plan.shards()[0].file_name('tfrecord')
   inode = staged.stat().st_ino
@@ -115,8 +115,8 @@ def test_the_files_are_the_same_after_an_interruption(lab):
   plan = lab.plan(settings)
   lab.run(plan)
   undisturbed = {p.name: p.read_bytes() for p in plan.directory.glob('c*')}
-  plan = dataclasses.replace(plan, overwrite=True)
-  plan.save()
+  plan = with_settings(plan, overwrite=True)
+  save_plan(plan)
   list(finish_shards(tuple(plan.shards()[1:3])))
   lab.run(plan)
   assert {p.name: p.read_bytes() for p in plan.directory.glob('c*')} == (

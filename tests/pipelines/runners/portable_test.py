@@ -4,7 +4,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from pipelines.preparation.make_plan import Settings
+from pipelines.plan.settings import Settings
 from pipelines.runners.pipeline import build_datasets
 from tests.pipelines.commands import start
 from tests.pipelines.conftest import TINY

@@ -9,8 +9,9 @@ import tensorflow_datasets as tfds
 import linac_tfds
 from pipelines import verify
 from pipelines.files.tfrecord import read_records, write_records
-from pipelines.plan.dataset_plan import FAILURE_FILE
-from pipelines.preparation.make_plan import Settings
+from pipelines.plan.saved_plan import FAILURE_FILE
+from pipelines.plan.settings import Settings
+from tests.pipelines.conftest import with_settings
 
 REASON = 'it cannot be parsed'
 
@@ -27,7 +28,9 @@ def damaged(lab):
   records[12:14] = [b'\xff', b'\xff']
   write_records(path, records)
   plan = lab.plan(Settings(examples_per_shard=2))
-  source = dataclasses.replace(plan.source, directory=str(builder.data_path))
+  source = dataclasses.replace(
+    plan.source, directory=str(builder.data_path), digests={}
+  )
   return dataclasses.replace(plan, source=source)
 
 
@@ -51,13 +54,13 @@ def test_nothing_is_published_and_nothing_is_lost(lab, damaged):
   finished = shard_files(damaged.staging)
   assert len(finished) == len(damaged.shards())
   (damaged.staging / FAILURE_FILE).unlink()
-  damaged = dataclasses.replace(damaged, on_bad_example='skip')
+  damaged = with_settings(damaged, on_bad_example='skip')
   lab.run(damaged)
   assert shard_files(damaged.directory) == finished  # Not fitted again.
 
 
 def test_the_others_are_published_and_the_bad_are_listed(lab, damaged, capsys):
-  damaged = dataclasses.replace(damaged, on_bad_example='skip')
+  damaged = with_settings(damaged, on_bad_example='skip')
   lab.run(damaged)
   lines = (damaged.directory / 'bad_examples.jsonl').read_text().splitlines()
   listed = [json.loads(line) for line in lines]

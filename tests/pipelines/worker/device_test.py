@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
+from pipelines.plan.saved_plan import save_plan
 from pipelines.worker import device
 from transforms import LinacConfig, linac
 
@@ -93,12 +94,12 @@ def test_tensorflow_gets_no_gpu(monkeypatch):
 
 def test_workers_and_planners_use_no_tensorflow(lab):
   plan = lab.plan()
-  plan.save()
+  save_plan(plan)
   code = f"""
 import sys
-from pipelines import flow
-task, *_ = flow.plan_tasks({str(plan.staging)!r})
-fit = flow.FitTask(False, None)
+from pipelines.runners import pipeline
+task, *_ = pipeline.plan_tasks({str(plan.staging)!r})
+fit = pipeline.FitTask(False, None)
 fit.setup()
 assert all(record.sha256 for _, record in fit.process(task))
 print('tensorflow' in sys.modules)

@@ -7,9 +7,11 @@ import tensorflow_datasets as tfds
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.runners.runner import PipelineResult
 
-from pipelines.preparation.make_plan import Settings
+from pipelines.plan.saved_plan import save_plan
+from pipelines.plan.settings import Settings
 from pipelines.worker import metrics
-from pipelines.worker.task import _results, finish_shards
+from pipelines.worker.fit_examples import _results
+from pipelines.worker.task import finish_shards
 from transforms import LinacConfig, start_fit
 
 SETTINGS = Settings(examples_per_shard=10, max_examples_per_split=40)
@@ -25,7 +27,7 @@ def query(result: PipelineResult, name: str):
 
 def test_work_is_counted(lab):
   plan = lab.plan(SETTINGS)
-  plan.save()
+  save_plan(plan)
   found = list(finish_shards(plan.shards()[:2]))
   result = lab.run(plan)
   assert query(result, 'shards_reused') == len(found) == 2

@@ -8,17 +8,18 @@ from pipelines.dataset.manifest import (
   read_manifest,
   write_manifest,
 )
-from pipelines.plan.dataset_plan import FAILURE_FILE
-from pipelines.preparation.make_plan import Settings
+from pipelines.plan.saved_plan import FAILURE_FILE, save_plan
+from pipelines.plan.settings import Settings
 from pipelines.runners.pipeline import finalise
 from pipelines.worker.task import finish_shards
 from pipelines.worker.write_shard import device_kind
+from tests.pipelines.conftest import with_settings
 
 
 def started_elsewhere(lab, precision, strict=False):
   """A plan whose first shard claims to be of another device."""
   plan = lab.plan(Settings(examples_per_shard=30), precision=precision)
-  plan.save()
+  save_plan(plan)
   first = plan.shards()[0]
   list(finish_shards((first,)))
   manifest = read_manifest(plan, first)
@@ -26,7 +27,7 @@ def started_elsewhere(lab, precision, strict=False):
   assert manifest.device.startswith('cpu:')
   manifest_path(plan, first).unlink()
   write_manifest(plan, first, dataclasses.replace(manifest, device='gpu:X'))
-  return dataclasses.replace(plan, strict_devices=strict)
+  return with_settings(plan, strict_devices=strict)
 
 
 def test_a_mixture_is_reported(lab, capsys):
@@ -52,8 +53,8 @@ def test_a_mixture_is_refused_before_anything_is_fitted(lab):
 def test_a_mixture_that_workers_make_at_once_is_not_published(lab):
   plan = started_elsewhere(lab, 'float32')
   records = [r for s in plan.shards() for r in finish_shards((s,))]
-  strict = dataclasses.replace(plan, strict_devices=True)
-  strict.save()
+  strict = with_settings(plan, strict_devices=True)
+  save_plan(strict)
   finalise(str(plan.staging), records)
   reason = (plan.staging / FAILURE_FILE).read_text()
   assert f'come from {device_kind()} under jaxlib' in reason

@@ -8,17 +8,20 @@ import pytest
 import linac_tfds
 from pipelines.dataset.manifest import BadExample, manifest_path, read_manifest
 from pipelines.files.tfrecord import read_records
-from pipelines.preparation.make_plan import Settings
-from pipelines.worker.source import read_source
-from pipelines.worker.task import finish_shards, fit_examples
+from pipelines.plan.saved_plan import save_plan
+from pipelines.plan.settings import Settings
+from pipelines.worker.fit_examples import fit_examples
+from pipelines.worker.read_source import read_source
+from pipelines.worker.task import finish_shards
 from pipelines.worker.write_shard import write_shard
+from tests.pipelines.conftest import with_settings
 from transforms import linac
 
 
 @pytest.fixture
 def plan(lab):
   plan = lab.plan(Settings(examples_per_shard=10, max_examples_per_split=40))
-  plan.save()
+  save_plan(plan)
   return plan
 
 
@@ -89,10 +92,12 @@ def test_manifests_tell_what_the_shards_hold(plan):
   list(finish_shards((shard,)))
   manifest = read_manifest(plan, shard)
   examples = list(read_source(plan, 'train', 10, 20))
-  fit = linac(np.stack([e['image'] for e in examples]), plan.config)
+  fit = linac(np.stack([e['image'] for e in examples]), plan.reveal())
   assert manifest.ids == [f'train_{i:05d}' for i in range(10, 20)]
-  np.testing.assert_allclose(manifest.psnr, fit.psnr, rtol=1e-6)
-  np.testing.assert_allclose(manifest.final_loss, fit.losses[:, -1], rtol=1e-6)
+  np.testing.assert_allclose(manifest.measures['psnr'], fit.psnr, rtol=1e-6)
+  np.testing.assert_allclose(
+    manifest.measures['final_loss'], fit.losses[:, -1], rtol=1e-6
+  )
   path = plan.staging / manifest.file_name
   assert manifest.file_bytes == path.stat().st_size
   assert manifest.device.startswith('cpu')
@@ -109,7 +114,7 @@ def test_float64_bits_depend_on_neither_shards_nor_batches(lab):
       max_examples_per_split=20,
     )
     plan = lab.plan(settings)
-    plan.save()
+    save_plan(plan)
     for split in ('train', 'test'):
       list(finish_shards(tuple(s for s in plan.shards() if s.split == split)))
     hashes.append(stored_hashes(plan))
@@ -120,7 +125,7 @@ def test_float64_bits_depend_on_neither_shards_nor_batches(lab):
 
 def test_float64_bits_do_not_depend_on_the_order_of_the_images(plan):
   examples = list(read_source(plan, 'train', 0, 9))
-  plan = dataclasses.replace(plan, images_per_batch=4)
+  plan = with_settings(plan, images_per_batch=4)
   forward = {e['id']: e for e in fit_examples(plan, iter(examples))}
   for example in fit_examples(plan, iter(examples[::-1])):
     expected = forward[example['id']]['representation']
@@ -158,7 +163,7 @@ def test_a_fit_whose_loss_is_beyond_float32_is_bad(plan, precision):
 def test_a_fit_below_min_psnr_is_bad(plan):
   fitted = list(fit_examples(plan, read_source(plan, 'train', 0, 9)))
   limit = float(np.median([example['psnr'] for example in fitted]))
-  plan = dataclasses.replace(plan, min_psnr=limit)
+  plan = with_settings(plan, min_psnr=limit)
   again = list(fit_examples(plan, read_source(plan, 'train', 0, 9)))
   assert [isinstance(e, BadExample) for e in again] == [
     example['psnr'] < limit for example in fitted
@@ -190,11 +195,12 @@ def test_a_shard_that_cannot_be_made_does_not_stop_the_others(
   data = bytearray(path.read_bytes())
   data[sum(len(record) + 16 for record in records[:15]) + 30] ^= 1
   path.write_bytes(data)
-  source = dataclasses.replace(plan.source, directory=str(builder.data_path))
-  plan = dataclasses.replace(
-    plan, source=source, images_per_batch=images_per_batch
+  source = dataclasses.replace(
+    plan.source, directory=str(builder.data_path), digests={}
   )
-  plan.save()
+  plan = dataclasses.replace(plan, source=source)
+  plan = with_settings(plan, images_per_batch=images_per_batch)
+  save_plan(plan)
   records = list(finish_shards(train_shards(plan)))
   failed = [bool(record.error) for record in records]
   assert failed == [False, True, False, False]

@@ -12,15 +12,12 @@ import mlcroissant as mlc
 import numpy as np
 import tensorflow_datasets as tfds
 
+from pipelines.files.formats import FILE_FORMATS
+
 _CONFORMS_TO = 'http://mlcommons.org/croissant/1.1'
 # Of the dataset's version, so that every build of it has the same bytes.
 _PUBLISHED = datetime.datetime(2026, 11, 26)
 _APACHE = 'https://www.apache.org/licenses/LICENSE-2.0'
-# Neither format has a registered media type.
-_FORMATS = {
-  'tfrecord': 'https://www.tensorflow.org/tutorials/load_data/tfrecord',
-  'array_record': 'https://github.com/google/array_record',
-}
 
 
 def croissant(info: tfds.core.DatasetInfo) -> str:
@@ -41,7 +38,8 @@ def croissant(info: tfds.core.DatasetInfo) -> str:
     id='shards',
     name='shards',
     description='The files of all splits, in this folder.',
-    encoding_formats=[_FORMATS[suffix]],
+    # Neither format has a registered media type.
+    encoding_formats=[FILE_FORMATS[suffix].url],
     includes=[f'{info.name}-*.{suffix}-*'],
   )
   metadata = mlc.Metadata(

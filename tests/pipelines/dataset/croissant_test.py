@@ -8,7 +8,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from linac_tfds import Cifar10Linac, LinacBuilderConfig
-from linac_tfds.croissant import croissant
+from pipelines.dataset.croissant import croissant
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_it_is_valid_and_complete(info):
   dataset = mlc.Dataset(jsonld=json.loads(text))
   metadata = dataset.metadata
   assert not metadata.ctx.issues.report()  # Neither errors nor advice.
-  assert metadata.name == 'cifar10_linac/sample_seed_3+width_64/1.0.2'
+  assert metadata.name == 'cifar10_linac/sample_seed_3+width_64/1.1.0'
   assert metadata.date_published == datetime.datetime(2026, 11, 26)
   assert 'CIFAR-10' in metadata.license[0]
   assert 'rusu2022hindering' in metadata.cite_as

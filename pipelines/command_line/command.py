@@ -1,0 +1,157 @@
+"""A command line of `build`: its options, and the text that stands for them.
+
+The options of settings are declared in `plan/settings.py`, those of the
+transform are the fields of `LinacConfig`, and the others are declared here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+
+import tensorflow_datasets as tfds
+from google.protobuf import json_format
+
+from linac_config import KeylessConfig, LinacConfig, config_names
+from linac_tfds import Cifar10Linac, LinacBuilderConfig
+from pipelines.command_line import seed_ranges
+from pipelines.dataset.metadata import INFO_FILE
+from pipelines.errors import BuildError
+from pipelines.files import storage
+from pipelines.plan.settings import Settings, check_options, option
+from pipelines.plan.shards import DATASET
+from pipelines.preparation.checks import check_folder
+
+DEFAULT_SEED = LinacConfig().seed
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+  """A command line; the help texts say what each option is.
+
+  Attributes:
+    seeds: The seeds, each of a dataset; none for a private key.
+    transform: The transform of all datasets.
+    settings: The settings of the build.
+    beam_flags: The options of the Beam runner, as they were typed.
+
+  Raises:
+    ValueError: naming the option and its value, if it cannot work.
+  """
+
+  data_dir: str | None = option(
+    None, "TFDS's data folder (default: ~/tensorflow_datasets)"
+  )
+  source: str = option(
+    config_names.DEFAULT_SOURCE,
+    'the TFDS image dataset to fit, or `sample`, which needs no network '
+    '(default: %(default)s)',
+  )
+  source_data_dir: str | None = option(
+    None,
+    "where the source is prepared (default: --data_dir, then TFDS's folder; "
+    'else it is downloaded into --data_dir)',
+  )
+  config_name: str | None = option(
+    None,
+    'the name of a dataset under a private key, which --private_key_file or '
+    'LINAC_PRIVATE_KEY holds and which is written nowhere',
+    metavar='NAME',
+  )
+  runner: str | None = option(
+    None, 'the Beam runner (default: DirectRunner, this machine)'
+  )
+  plan: bool = option(
+    False,
+    'fit two images, tell from them how many shards, bytes and hours a build '
+    'takes, and build nothing (a source that is not there is downloaded)',
+  )
+  verbose: bool = option(
+    False, 'show what Beam, TFDS and the workers of this machine log'
+  )
+  seeds: tuple[int, ...] = (DEFAULT_SEED,)
+  transform: KeylessConfig = dataclasses.field(default_factory=KeylessConfig)
+  settings: Settings = dataclasses.field(default_factory=Settings)
+  beam_flags: tuple[str, ...] = ()
+
+  def __post_init__(self):
+    check_options(self)
+
+  @property
+  def configs(self) -> list[LinacBuilderConfig]:
+    """The configs of the datasets; several differ in their seeds alone."""
+    fields = dataclasses.asdict(self.transform)
+    if self.config_name is not None:
+      return [
+        LinacBuilderConfig(
+          source=self.source, private_name=self.config_name, **fields
+        )
+      ]
+    return [
+      LinacBuilderConfig(source=self.source, seed=seed, **fields)
+      for seed in self.seeds
+    ]
+
+  def builder(self, config: LinacBuilderConfig) -> Cifar10Linac:
+    """The builder of one of the datasets.
+
+    Raises:
+      BuildError: if the data folder cannot be written, or what it holds of
+        the dataset cannot be read.
+    """
+    if self.data_dir:
+      check_folder(storage.path(self.data_dir))
+    try:
+      return Cifar10Linac(
+        config=config,
+        data_dir=self.data_dir,
+        source_data_dir=self.source_data_dir,
+      )
+    except Exception as error:
+      # For files that are damaged, TFDS has errors of all kinds.
+      damage = (OSError, json.JSONDecodeError, json_format.ParseError)
+      info_file = self._info_file(config)
+      is_there = info_file.exists()  # Else it is the source's that are read.
+      if not isinstance(error, damage) and (
+        isinstance(error, storage.errors()) or not is_there
+      ):
+        raise
+      where = f' ({info_file})' if is_there else ''
+      raise BuildError(
+        f'The metadata of cifar10_linac/{config.name} or of its source '
+        f'are damaged: {error}\nDelete that `dataset_info.json`{where} and run '
+        'the same command again: whatever is sound is kept.'
+      ) from error
+
+  def _info_file(self, config: LinacBuilderConfig) -> pathlib.Path:
+    root = storage.path(self.data_dir or tfds.core.constants.DATA_DIR)
+    return root / DATASET / config.name / str(Cifar10Linac.VERSION) / INFO_FILE
+
+  def arguments(self) -> list[str]:
+    """The arguments that `options.parse` makes an equal command of."""
+    found = _given(self)
+    if self.config_name is None and self.seeds != (DEFAULT_SEED,):
+      name = 'seed' if len(self.seeds) == 1 else 'seeds'
+      found.append(f'--{name}={seed_ranges.show(self.seeds)}')
+    for field in dataclasses.fields(self.transform):
+      value = getattr(self.transform, field.name)
+      if value != field.default:
+        text = config_names.format_field(value)
+        found.append(f'--{field.name}={text}')
+    return [*found, *_given(self.settings), *self.beam_flags]
+
+
+def _given(options) -> list[str]:
+  """The arguments of declared options that differ from their defaults."""
+  found = []
+  for field in dataclasses.fields(options):
+    value = getattr(options, field.name)
+    if not field.metadata or value == field.default:
+      continue
+    if value is True:
+      found.append(f'--{field.name}')
+    else:
+      text = ','.join(value) if isinstance(value, tuple) else value
+      found.append(f'--{field.name}={text}')
+  return found

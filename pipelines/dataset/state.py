@@ -1,0 +1,229 @@
+"""The state of a dataset on disk: absent, staged, published or damaged.
+
+Whoever asks "is it done?" asks `dataset_state`, and of one shard
+`sound_manifest`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import re
+
+from linac_tfds import Cifar10Linac
+from pipelines.dataset import metadata
+from pipelines.dataset.manifest import (
+  Manifest,
+  manifest_path,
+  read_manifest,
+  read_manifests,
+)
+from pipelines.dataset.metadata import (
+  BAD_EXAMPLES_FILE,
+  INFO_FILE,
+  METADATA_FILE,
+  METADATA_FILES,
+)
+from pipelines.files import storage, strict_json
+from pipelines.plan.dataset_plan import DatasetPlan
+from pipelines.plan.saved_plan import MANIFESTS, PLAN_FILE
+from pipelines.plan.shards import ShardSpec
+
+# The fingerprint of a dataset whose files do not tell it.
+UNKNOWN = 'unknown'
+
+
+class Kind(enum.Enum):
+  """The state of a dataset as a whole."""
+
+  ABSENT = 'absent'
+  STAGED = 'staged'  # A build has begun; some shards may be finished.
+  PUBLISHED = 'published'  # TFDS can load it, and all of it is sound.
+  DAMAGED = 'damaged'  # TFDS may load it, but files are missing or altered.
+  OTHER = 'other'  # Another dataset has its place.
+
+
+class Depth(enum.IntEnum):
+  """How closely a published dataset is looked at."""
+
+  NAMES = 1  # All files are there. It takes two listings.
+  CONTENTS = 2  # Sizes, manifests and describing files are right.
+  HASHES = 3  # Every byte of the shards is right. It takes reading them.
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetState:
+  """The state of a dataset.
+
+  Attributes:
+    kind: The state as a whole.
+    fingerprint: The fingerprint of the published dataset, `UNKNOWN`, or None
+      if none is published.
+    finished: The time at which each finished shard was written, by the name of
+      its manifest, in seconds since the epoch.
+    damaged_shards: The shards of a published dataset that are not sound, with
+      the reason.
+    damaged_texts: The describing files of a published dataset that are not
+      what they should be, with their right contents, or None for a file that
+      should not be there.
+  """
+
+  kind: Kind
+  fingerprint: str | None
+  finished: dict[str, float]
+  damaged_shards: dict[ShardSpec, str]
+  damaged_texts: dict[str, str | None]
+
+  @property
+  def problems(self) -> list[str]:
+    """What is damaged, a line each."""
+    return [
+      *self.damaged_shards.values(),
+      *(f'{name} is missing or altered' for name in self.damaged_texts),
+    ]
+
+
+def dataset_state(
+  plan: DatasetPlan, depth: Depth = Depth.CONTENTS
+) -> DatasetState:
+  """Looks at the files of a plan's dataset.
+
+  Args:
+    plan: The plan of the dataset.
+    depth: How closely a published dataset is looked at.
+
+  Raises:
+    OSError: if files cannot be read.
+  """
+  fingerprint = published_fingerprint(plan)
+  finished = finished_shards(plan)
+  shards, texts, kind = {}, {}, Kind.PUBLISHED
+  if fingerprint is None:
+    staged = (plan.staging / PLAN_FILE).exists()
+    kind = Kind.STAGED if staged else Kind.ABSENT
+  elif fingerprint != plan.fingerprint:
+    kind = Kind.OTHER
+  else:
+    shards = _damaged_shards(plan, depth)
+    if depth >= Depth.CONTENTS and not shards and _is_of_this_version(plan):
+      texts = _damaged_texts(plan)
+    if shards or texts:
+      kind = Kind.DAMAGED
+  return DatasetState(kind, fingerprint, finished, shards, texts)
+
+
+def published_fingerprint(plan: DatasetPlan) -> str | None:
+  """The fingerprint of the dataset in the plan's place, if there is one.
+
+  It is `UNKNOWN` where neither the dataset's metadata tell it nor its shards.
+  """
+  if not (plan.directory / INFO_FILE).exists():
+    return None
+  try:
+    recorded = strict_json.read(plan.directory / METADATA_FILE, dict)
+    found = strict_json.convert(recorded.get('fingerprint'), str)
+  except (OSError, ValueError):
+    found = UNKNOWN
+  # Manifests tell it, too, and are not all damaged at once.
+  if found != plan.fingerprint and any(
+    read_manifests(plan, plan.directory).values()
+  ):
+    return plan.fingerprint
+  return found if re.fullmatch('[0-9a-f]{64}', found) else UNKNOWN
+
+
+def shard_sizes(plan: DatasetPlan) -> dict[str, int]:
+  """The number of examples of each shard, by the name of its manifest."""
+  return {
+    f'{plan.file_name(shard)}.json': shard.size for shard in plan.shards()
+  }
+
+
+def finished_shards(
+  plan: DatasetPlan, sizes: dict[str, int] | None = None
+) -> dict[str, float]:
+  """The time at which each manifest was written, in seconds since the epoch.
+
+  Args:
+    plan: The plan of the dataset.
+    sizes: What `shard_sizes` gives of it, for callers that look often.
+  """
+  # Once all is published, staging is removed, the plan last.
+  in_staging = (plan.staging / PLAN_FILE).exists()
+  folder = plan.staging if in_staging else plan.directory
+  times = storage.times(folder / MANIFESTS)
+  names = sizes or shard_sizes(plan)
+  return {name: times[name] for name in times.keys() & names.keys()}
+
+
+def sound_manifest(plan: DatasetPlan, shard: ShardSpec) -> Manifest | None:
+  """The manifest of a staged shard, if the shard's file has its hash."""
+  manifest = read_manifest(plan, shard)
+  if manifest is None:
+    return None
+  path = plan.staging / plan.file_name(shard)
+  try:
+    sound = storage.file_sha256(path) == manifest.sha256
+  except FileNotFoundError:
+    sound = False
+  return manifest if sound else None
+
+
+def _is_of_this_version(plan: DatasetPlan) -> bool:
+  # Other versions of the builder described datasets in other words.
+  return plan.version == str(Cifar10Linac.VERSION)
+
+
+def _damaged_shards(plan: DatasetPlan, depth: Depth) -> dict[ShardSpec, str]:
+  """The shards of a published dataset that are not sound, with the reason."""
+  sizes = storage.sizes(plan.directory)
+  if depth == Depth.NAMES:
+    listed = storage.sizes(plan.directory / MANIFESTS)
+    manifests = {
+      shard: f'{plan.file_name(shard)}.json' in listed
+      for shard in plan.shards()
+    }
+  else:
+    manifests = read_manifests(plan, plan.directory)
+
+  def problem(shard: ShardSpec) -> str:
+    name = plan.file_name(shard)
+    manifest = manifests[shard]
+    if not manifest:
+      path = manifest_path(plan, shard, plan.directory)
+      return f'{path.name} is missing or altered'
+    if name not in sizes:
+      return f'{name} is missing'
+    if depth == Depth.NAMES:
+      return ''
+    if sizes[name] != manifest.file_bytes:
+      return f'{name} has {sizes[name]:,} bytes, not {manifest.file_bytes:,}'
+    if depth < Depth.HASHES:
+      return ''
+    found = storage.file_sha256(plan.directory / name)
+    return '' if found == manifest.sha256 else f'{name} has another hash'
+
+  remote = storage.is_remote(plan.directory)
+  problems = storage.map_files(problem, manifests, remote)
+  return {s: p for s, p in zip(manifests, problems, strict=True) if p}
+
+
+def _damaged_texts(plan: DatasetPlan) -> dict[str, str | None]:
+  """The right contents of describing files that are missing or altered."""
+  manifests = read_manifests(plan, plan.directory)
+  expected = metadata.texts(plan, manifests)
+
+  def is_damaged(name: str) -> bool:
+    text = expected.get(name)
+    data = b'' if text is None else text.encode()
+    try:
+      with (plan.directory / name).open('rb') as f:
+        return text is None or f.read(len(data) + 1) != data
+    except FileNotFoundError:
+      return text is not None
+
+  names = (*METADATA_FILES, BAD_EXAMPLES_FILE)
+  damaged = storage.map_files(
+    is_damaged, names, storage.is_remote(plan.directory)
+  )
+  return {n: expected.get(n) for n, d in zip(names, damaged, strict=True) if d}

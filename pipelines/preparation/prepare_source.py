@@ -1,0 +1,67 @@
+"""Prepares the TFDS dataset whose images are fitted."""
+
+from __future__ import annotations
+
+import pathlib
+
+import requests
+import tensorflow_datasets as tfds
+
+from linac_tfds import schema, sources
+from pipelines.errors import SourceError
+from pipelines.plan.dataset_plan import SourceSpec
+
+
+def prepare_source(
+  name: str, builder: tfds.core.DatasetBuilder, download_dir=None
+) -> tuple[SourceSpec, dict[str, int]]:
+  """Downloads the source where it is not prepared.
+
+  Args:
+    name: `DATASET` or `DATASET/CONFIG`.
+    builder: of the source.
+    download_dir: where downloaded files are kept.
+
+  Returns:
+    The source, and the number of examples of each of its splits.
+
+  Raises:
+    SourceError: if it is not prepared and cannot be downloaded, or is another
+      dataset than its folder says.
+  """
+  if not sources.is_prepared(builder):
+    try:
+      _check_network(builder)
+      builder.download_and_prepare(
+        download_dir=download_dir,
+        download_config=tfds.download.DownloadConfig(try_download_gcs=False),
+      )
+    except Exception as error:
+      reason = str(error).strip().splitlines() or [type(error).__name__]
+      raise SourceError(
+        f'The source {name} is not prepared in {builder.data_dir} and could '
+        f'not be downloaded: {reason[0]}\nPrepare it where there is a network '
+        'and pass --source_data_dir, or try --source=sample, which needs none.'
+      ) from error
+  # Names in its metadata must not lead to another folder.
+  full_name = pathlib.PurePath(builder.info.full_name).parts
+  if builder.data_path.parts[-len(full_name) :] != full_name:
+    raise SourceError(
+      f'{builder.data_path} holds {builder.info.full_name!r}, by its own '
+      'account. Prepare the source anew and pass --source_data_dir.'
+    )
+  spec = SourceSpec(
+    name=name,
+    version=str(builder.version),
+    data_dir=str(builder.data_path.parents[len(full_name) - 1]),
+    directory=str(builder.data_path),
+    schema=schema.image_schema(builder),
+  )
+  return spec, {s: info.num_examples for s, info in builder.info.splits.items()}
+
+
+def _check_network(builder: tfds.core.DatasetBuilder) -> None:
+  """Raises at once what TFDS would raise after minutes of trying again."""
+  urls = [url for url in builder.url_infos or {} if url.startswith('http')]
+  for url in urls[:1]:
+    requests.head(url, timeout=20)

@@ -1,0 +1,80 @@
+"""Hashes the examples of a source, so that a change of it is noticed.
+
+A build goes on only with the images, labels, order and class names with which
+it began, whatever files hold them.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import json
+
+import tensorflow_datasets as tfds
+from tqdm import tqdm
+
+from pipelines.files import storage
+from pipelines.files.source_records import (
+  read_records,
+  record_digest,
+  shard_digest,
+)
+from pipelines.plan.dataset_plan import SourceSpec
+
+
+def source_contents(
+  source: SourceSpec, shard_stops: dict[str, list[int]]
+) -> tuple[str, dict[str, list[str]]]:
+  """Hashes the examples that a dataset is made of.
+
+  Args:
+    source: The source.
+    shard_stops: The ends of the dataset's shards, by split.
+
+  Returns:
+    A hash of the class names and of all examples in order, and a hash of the
+    examples of each shard, by split; in hexadecimal.
+
+  Raises:
+    OSError: if a file cannot be read.
+    ValueError: if a record is damaged.
+  """
+  folder = storage.path(source.directory)
+  files = (*storage.sizes(folder).items(), *storage.times(folder).items())
+  stops = tuple((split, tuple(s)) for split, s in shard_stops.items())
+  return _contents(source.directory, files, source.schema.class_names, stops)
+
+
+# The datasets of one command have one source, which is read once. The sizes and
+# times of its files, which are not used otherwise, tell another one.
+@functools.lru_cache(maxsize=1)
+def _contents(
+  directory: str,
+  files: tuple,
+  class_names: tuple[str, ...],
+  shard_stops: tuple[tuple[str, tuple[int, ...]], ...],
+) -> tuple[str, dict[str, list[str]]]:
+  del files
+  builder = tfds.builder_from_directory(directory)
+  everything = hashlib.sha256(json.dumps(class_names).encode())
+  digests: dict[str, list[str]] = {split: [] for split, _ in shard_stops}
+  with tqdm(
+    total=sum(stops[-1] for _, stops in shard_stops),
+    desc='Reading the source',
+    unit=' images',
+    disable=None,
+    delay=3,
+  ) as bar:
+    for split, stops in shard_stops:
+      records = read_records(builder, directory, split, 0, stops[-1])
+      of_split = hashlib.sha256()
+      for start, stop in itertools.pairwise([0, *stops]):
+        shard = itertools.islice(records, stop - start)
+        examples = [record_digest(record) for record in shard]
+        digests[split].append(shard_digest(examples))
+        of_split.update(b''.join(examples))
+        bar.update(len(examples))
+      text = json.dumps([split, stops[-1], of_split.hexdigest()])
+      everything.update(text.encode())
+  return everything.hexdigest()[:32], digests

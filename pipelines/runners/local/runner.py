@@ -1,0 +1,36 @@
+"""The runner of this machine: worker processes, one per GPU or core."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from pipelines.plan.dataset_plan import DatasetPlan
+from pipelines.plan.settings import Settings
+from pipelines.runners.local import devices, launch
+from pipelines.runners.progress import Progress
+from pipelines.runners.runner import Runner
+
+
+class LocalRunner(Runner):
+  """Runs worker processes on this machine."""
+
+  is_local = True
+  ignored = ('accelerator', 'worker_ram', 'compilation_cache')
+
+  def check(self, settings: Settings) -> None:
+    super().check(settings)
+    most, number = devices.most_workers(), settings.direct_num_workers
+    if number and number > most:
+      raise ValueError(
+        f'direct_num_workers={number} is more than the '
+        f'{devices.describe(most)} of this machine, one for each.'
+      )
+
+  def num_workers(self, settings: Settings) -> int:
+    """The number of worker processes."""
+    return settings.direct_num_workers or devices.default_workers()
+
+  def run(
+    self, plans: list[DatasetPlan], settings: Settings, progress: Progress
+  ) -> Counter[str]:
+    return launch.run(plans, self.num_workers(settings), progress)

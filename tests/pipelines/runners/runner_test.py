@@ -1,0 +1,50 @@
+import pytest
+
+from pipelines.plan.settings import Settings
+from pipelines.runners.beam_runner import BeamRunner
+from pipelines.runners.dask_cluster import DaskRunner
+from pipelines.runners.dataflow import DataflowRunner
+from pipelines.runners.local.runner import LocalRunner
+from pipelines.runners.runner import find_runner
+
+
+@pytest.mark.parametrize(
+  ('name', 'kind'),
+  [
+    (None, LocalRunner),
+    ('DirectRunner', LocalRunner),
+    ('direct', LocalRunner),
+    ('apache_beam.runners.direct.FnApiRunner', LocalRunner),
+    ('dask', DaskRunner),
+    ('DaskRunner', DaskRunner),
+    ('DataflowRunner', DataflowRunner),
+    ('FlinkRunner', BeamRunner),
+  ],
+)
+def test_a_runner_is_found_by_its_name(name, kind):
+  assert type(find_runner(name)) is kind
+
+
+@pytest.mark.parametrize(
+  ('runner', 'settings', 'message'),
+  [
+    (None, {'direct_num_workers': 9999}, 'direct_num_workers=9999.* core'),
+    (None, {'worker_ram': '8GB'}, "worker_ram='8GB' is for workers that"),
+    ('dask', {'worker_ram': '8GB'}, "worker_ram='8GB' is for workers that"),
+    (
+      'DataflowRunner',
+      {'accelerator': 'nvidia-l4'},
+      "accelerator='nvidia-l4' is none",
+    ),
+    ('DataflowRunner', {'accelerator': 'type:nvidia-l4;count:2'}, 'count:1'),
+    (
+      'DataflowRunner',
+      {'accelerator': 'type:nvidia-l4;count:1'},
+      'install-nvidia-driver',
+    ),
+    ('DataflowRunner', {'worker_ram': '16'}, "worker_ram='16' is no size"),
+  ],
+)
+def test_settings_that_a_runner_cannot_use_are_named(runner, settings, message):
+  with pytest.raises(ValueError, match=message):
+    find_runner(runner).check(Settings(**settings))
