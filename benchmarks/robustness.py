@@ -19,19 +19,20 @@ import time
 import jax
 import numpy as np
 
-from classifiers import DefendedClassifier, command_line, data, intervals
+from classifiers import DefendedClassifier, command_line, data
 from classifiers.attack import EPSILONS, load_images, undefended_objective
 from classifiers.attacks import bypass
 from classifiers.attacks.balls import Ball
-from classifiers.attacks.evaluation import (
+from classifiers.attacks.robustness import (
   gradient_attack,
   square_attack,
   withstood,
 )
-from classifiers.defended import UndefendedClassifier
-from classifiers.model import load_model
+from classifiers.defence.classifier import UndefendedClassifier
+from classifiers.evaluation import intervals
+from classifiers.network.model import load_model
 from classifiers.train import train
-from classifiers.training import PRESETS, Trainer
+from classifiers.training.trainer import PRESETS, Trainer
 from transforms import LinacConfig
 
 RIGHT, WRONG = 42, 7

@@ -6,12 +6,12 @@ Exports are lazy, so that what needs no JAX does not import it.
 import importlib
 
 _EXPORTS = {
-  'DefendedClassifier': 'defended',
-  'Model': 'model',
-  'ModelSpec': 'model',
-  'WideResNet': 'wide_resnet',
-  'load_model': 'model',
-  'save_model': 'model',
+  'DefendedClassifier': 'defence.classifier',
+  'Model': 'network.model',
+  'ModelSpec': 'network.model',
+  'WideResNet': 'network.wide_resnet',
+  'load_model': 'network.model',
+  'save_model': 'network.model',
 }
 
 __all__ = list(_EXPORTS)

@@ -24,12 +24,13 @@ import time
 
 import numpy as np
 
-from classifiers import command_line, data, intervals
-from classifiers.attacks import bypass, evaluation
+from classifiers import command_line, data
+from classifiers.attacks import bypass, robustness
 from classifiers.attacks.balls import NORMS, Ball
 from classifiers.attacks.pgd import Objective, objective_of
-from classifiers.defended import DefendedClassifier, classifier_of
-from classifiers.model import Model, load_model
+from classifiers.defence.classifier import DefendedClassifier, classifier_of
+from classifiers.evaluation import intervals
+from classifiers.network.model import Model, load_model
 from linac_config import config_names
 
 ATTACKS = ('white_box', 'transfer', 'square', 'bpda', 'pba')
@@ -96,15 +97,15 @@ def main(argv: list[str]) -> dict:
   images, labels = load_images(split, args.images)
   start = time.perf_counter()
   if args.attack == 'square':
-    attack = evaluation.square_attack(classifier, ball, args.queries, args.seed)
+    attack = robustness.square_attack(classifier, ball, args.queries, args.seed)
     budget = {'queries': args.queries}
   else:
-    attack = evaluation.gradient_attack(
+    attack = robustness.gradient_attack(
       _objective(args, model), ball, args.steps, args.restarts, args.seed
     )
     budget = {'steps': args.steps, 'restarts': args.restarts}
   correct = classifier(images).argmax(axis=1) == labels
-  robust = evaluation.withstood(
+  robust = robustness.withstood(
     classifier, images, labels, correct, attack, progress=args.attack
   )
   return {

@@ -23,9 +23,10 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from classifiers import command_line, data, intervals
-from classifiers.defended import classifier_of, in_batches
-from classifiers.model import Model, load_model
+from classifiers import command_line, data
+from classifiers.defence.classifier import classifier_of, in_batches
+from classifiers.evaluation import intervals
+from classifiers.network.model import Model, load_model
 
 
 def correctly_classified(

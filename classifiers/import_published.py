@@ -3,7 +3,7 @@
   curl -O https://storage.googleapis.com/dm-adversarial-robustness/linac/cifar10_linac_wrn70-16.npy
   python -m classifiers.import_published cifar10_linac_wrn70-16.npy wrn70-16.safetensors
 
-The file is a pickle; `classifiers/unpickle.py` reads it and runs nothing. Depth,
+The file is a pickle; `classifiers/network/unpickle.py` reads it and runs nothing. Depth,
 width, channels and classes are inferred from its names and shapes, and every
 entry is held against the network they stand for. The result is a safetensors
 file for `classifiers.evaluate` and `classifiers.DefendedClassifier`. The
@@ -19,8 +19,8 @@ import flax
 import numpy as np
 
 from classifiers import command_line
-from classifiers.model import Model, ModelSpec, differences, save_model
-from classifiers.unpickle import Entries, load_params_and_state
+from classifiers.network.model import Model, ModelSpec, differences, save_model
+from classifiers.network.unpickle import Entries, load_params_and_state
 from linac_config import config_names
 from linac_config.config import LinacConfig
 

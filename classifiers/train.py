@@ -31,8 +31,8 @@ import orbax.checkpoint as ocp
 from tqdm import tqdm
 
 from classifiers import command_line, data
-from classifiers.model import INPUTS, save_model
-from classifiers.training import (
+from classifiers.network.model import INPUTS, save_model
+from classifiers.training.trainer import (
   PRESETS,
   TrainConfig,
   Trainer,

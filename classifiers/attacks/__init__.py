@@ -1,4 +1,5 @@
-"""Attacks on classifiers of images, all in pixel space [0, 1].
+"""Attacks on classifiers: they search for small changes that fool them.
 
-What they return is for `Ball.to_uint8`: a defence is given 8-bit images.
+This package may import `network`, `defence` and `classifiers.data`.
+`gradient_attack`, `square_attack` and `withstood` are public.
 """

@@ -22,8 +22,8 @@ from jaxtyping import Array, Float
 
 from classifiers.attacks.pgd import Objective, margins, objective_of
 from classifiers.data import Split
-from classifiers.defended import DefendedClassifier
-from classifiers.model import Model
+from classifiers.defence.classifier import DefendedClassifier
+from classifiers.network.model import Model
 from linac_config.config import CIFAR10_MEAN, CIFAR10_STD
 
 _BATCH_SIZE = 50

@@ -5,12 +5,12 @@ import pytest
 
 from classifiers import attack, save_model
 from classifiers.attacks.balls import Ball
-from classifiers.attacks.evaluation import (
+from classifiers.attacks.robustness import (
   gradient_attack,
   square_attack,
   withstood,
 )
-from classifiers.defended import classifier_of
+from classifiers.defence.classifier import classifier_of
 from tests.classifiers.conftest import TINY
 
 

@@ -47,7 +47,7 @@ def test_correct_images_are_counted(tiny_dir, random_model):
   model = random_model(3, config_name=TINY.name)
   split = find_split('sample', 'test', str(tiny_dir))
   correct = evaluate.correctly_classified(model, split, batch_size=7)
-  from classifiers.defended import UndefendedClassifier
+  from classifiers.defence.classifier import UndefendedClassifier
 
   examples = list(split.examples('image'))
   logits = UndefendedClassifier(model)(np.stack([x for x, _ in examples]))

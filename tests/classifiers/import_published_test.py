@@ -9,7 +9,7 @@ import pytest
 
 from classifiers import load_model
 from classifiers.import_published import convert, haiku_shapes, main
-from classifiers.unpickle import load_params_and_state
+from classifiers.network.unpickle import load_params_and_state
 
 GOLDEN = pathlib.Path(__file__).parents[1] / 'golden'
 

@@ -7,10 +7,11 @@ import jax
 import numpy as np
 import pytest
 
-from classifiers import load_model, train, training
+from classifiers import load_model, train
 from classifiers.data import find_split
 from classifiers.evaluate import correctly_classified
-from classifiers.training import PRESETS, TrainConfig, Trainer, mixup
+from classifiers.training import trainer as trainer_module
+from classifiers.training.trainer import PRESETS, TrainConfig, Trainer, mixup
 from linac_tfds import Cifar10Linac, LinacBuilderConfig
 from tests.classifiers.conftest import TINY
 
@@ -216,7 +217,7 @@ def test_each_step_mixes_by_another_weight(trainer):
   (inputs, labels) = next(runner.split.batches('image', 20))
   losses = {
     float(
-      training._step(
+      trainer_module._step(
         state.replace(step=jax.numpy.int32(step)),
         inputs,
         labels,

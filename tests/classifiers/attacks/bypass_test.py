@@ -14,7 +14,7 @@ from classifiers.attacks.bypass import (
 )
 from classifiers.attacks.pgd import margins
 from classifiers.data import find_split
-from classifiers.defended import normalised
+from classifiers.defence.classifier import normalised
 from tests.classifiers.conftest import TINY
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)

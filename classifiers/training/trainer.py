@@ -18,9 +18,9 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from classifiers.data import Split
-from classifiers.defended import normalised
-from classifiers.model import Model, ModelSpec
-from classifiers.wide_resnet import WideResNet
+from classifiers.defence.classifier import normalised
+from classifiers.network.model import Model, ModelSpec
+from classifiers.network.wide_resnet import WideResNet
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from classifiers.intervals import accuracy_interval, accuracy_of
+from classifiers.evaluation.intervals import accuracy_interval, accuracy_of
 
 
 def test_the_interval_is_wilsons():

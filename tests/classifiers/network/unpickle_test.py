@@ -15,7 +15,10 @@ import sys
 import numpy as np
 import pytest
 
-from classifiers.unpickle import UnsafePickleError, load_params_and_state
+from classifiers.network.unpickle import (
+  UnsafePickleError,
+  load_params_and_state,
+)
 
 WEIGHTS = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -180,7 +183,7 @@ def test_the_exploits_would_work(tmp_path):
     ('numpy', 'dtype.__class__'),
     ('numpy.core.multiarray', 'fromstring'),
     ('numpy.testing._private.utils', 'runstring'),
-    ('classifiers.unpickle', 'load_params_and_state'),
+    ('classifiers.network.unpickle', 'load_params_and_state'),
     ('collections', 'OrderedDict.__init__.__globals__'),
     ('builtins', 'getattr'),
     ('', ''),

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from classifiers import ModelSpec, WideResNet
-from classifiers.wide_resnet import blocks_per_layer
+from classifiers.network.wide_resnet import blocks_per_layer
 
 X = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype(np.float32)
 

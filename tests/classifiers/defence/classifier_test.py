@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from classifiers import DefendedClassifier
-from classifiers.defended import (
+from classifiers.defence.classifier import (
   UndefendedClassifier,
   classifier_of,
   transform_of,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from classifiers.model import Model
+from classifiers.network.model import Model
 from linac_config import config_names
 from linac_config.config import LinacConfig
 from transforms import encoding, linac

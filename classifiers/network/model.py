@@ -14,7 +14,7 @@ import safetensors
 import safetensors.numpy
 from jaxtyping import Array, Float
 
-from classifiers.wide_resnet import WideResNet, blocks_per_layer
+from classifiers.network.wide_resnet import WideResNet, blocks_per_layer
 
 INPUTS = ('representation', 'image')
 # Beyond these a file is damaged, or a command line mistyped.
