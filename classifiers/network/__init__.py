@@ -1,5 +1,5 @@
-"""The network of a classifier: its layers, its file, and the published one.
+"""The network of a classifier: its layers, its file and the published one.
 
-This package imports no other package of `classifiers`. `WideResNet`, `Model`
-and `ModelSpec`, `save_model` and `load_model` are public.
+It imports no other room of `classifiers`. `WideResNet`, `Model`, `ModelSpec`,
+`load_model` and `save_model` are public.
 """

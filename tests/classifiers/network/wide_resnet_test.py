@@ -1,4 +1,7 @@
-"""The network's own properties; its numbers are in `import_published_test`."""
+"""The network has the published size, strides and batch norm.
+
+Its logits are compared in `import_published_test.py`.
+"""
 
 import jax
 import numpy as np
