@@ -1,5 +1,5 @@
-"""Attacks on classifiers: they search for small changes that fool them.
+"""Attacks: searches for small changes of images that fool a classifier.
 
-This package may import `network`, `defence` and `classifiers.data`.
-`gradient_attack`, `square_attack` and `withstood` are public.
+They may import `network`, `defence` and `classifiers.data`. `robustness`,
+`objectives`, `bypass` and `balls` are for the commands.
 """

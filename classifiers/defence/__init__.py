@@ -1,5 +1,4 @@
-"""The defence: it composes the LINAC transform and a network.
+"""The defence: the LINAC transform followed by a network.
 
-This package may import `network` and `transforms`. `DefendedClassifier` and
-its undefended counterpart, `UndefendedClassifier`, are public.
+It may import `network` and `transforms`. `DefendedClassifier` is public.
 """

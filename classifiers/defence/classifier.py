@@ -1,26 +1,34 @@
-"""From uint8 images to logits: the whole defence, and its undefended twin."""
+"""Classifiers of uint8 images: the defended one and the undefended one."""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from classifiers.defence.inputs import check_uint8, in_batches, normalised
 from classifiers.network.model import Model
 from linac_config import config_names
 from linac_config.config import LinacConfig
-from transforms import encoding, linac
+from transforms import linac
 from transforms.transform import default_images_per_batch
 
 
 class DefendedClassifier:
-  """Transform and network composed as in the published notebook.
+  """The LINAC transform followed by a network, as in the published notebook.
+
+  The network's input is the transform's activations, without any further
+  processing. Batches have one fixed size, and the last one is padded, so the
+  logits of an image do not depend on the other images.
+
+  Example:
 
     classifier = DefendedClassifier(load_model('wrn70-16.safetensors'))
     logits = classifier(images)
 
-  There is nothing between them: the network sees activations as they are.
-  Batches have one fixed size, the last one padded, so an image's logits do not
-  depend on the images beside it.
+  Attributes:
+    model: The network.
+    config: The transform.
+    batch_size: The number of images that are processed together.
   """
 
   def __init__(
@@ -29,17 +37,19 @@ class DefendedClassifier:
     config: LinacConfig | None = None,
     batch_size: int = 128,
   ):
-    """Composes them.
+    """Composes a transform and a network.
 
     Args:
-      model: a classifier of representations.
-      config: the transform, for a model under a private key. Default: what the
-        model's `config_name` says.
-      batch_size: images that are transformed and classified together; a matter
-        of speed and memory.
+      model: A classifier of representations.
+      config: The transform. It must be given if the model was trained under a
+        private key. By default, it is the one that the model's `config_name`
+        describes.
+      batch_size: The number of images that are transformed and classified
+        together. It affects speed and memory only.
 
     Raises:
-      ValueError: for a model of images, or without a config.
+      ValueError: If the model is a classifier of images, or if its
+        `config_name` describes no transform and there is no `config`.
     """
     _check_inputs(model, 'representation')
     self.model = model
@@ -49,7 +59,7 @@ class DefendedClassifier:
   def representations(
     self, images: UInt8[np.ndarray, 'n height width channels']
   ) -> Float[np.ndarray, 'n height width units']:
-    """The transform alone."""
+    """Fits every image and returns the activations."""
     per_batch = default_images_per_batch(self.config, images.shape[1:])
     return linac(
       images, self.config, images_per_batch=min(per_batch, self.batch_size)
@@ -58,14 +68,15 @@ class DefendedClassifier:
   def __call__(
     self, images: UInt8[np.ndarray, 'n height width channels']
   ) -> Float[np.ndarray, 'n classes']:
-    """Fits every image and classifies the activations.
+    """Fits every image and returns the logits of the activations.
 
     Raises:
-      ValueError: for images that are not uint8, or do not fit the transform.
+      ValueError: If the images are not uint8, or if the transform's settings do
+        not suit their shape.
     """
-    _check_uint8(images)
-    # The transform is the cost, so it is not done for padding.
+    check_uint8(images)
     size = self.batch_size
+    # The padding follows the transform, because a fit of padding is expensive.
     return np.concatenate(
       [
         in_batches(
@@ -77,13 +88,23 @@ class DefendedClassifier:
 
 
 class UndefendedClassifier:
-  """A network on normalised images: what the defence is compared with."""
+  """A network on normalised images, with which the defence is compared.
+
+  Attributes:
+    model: The network.
+    batch_size: The number of images that are processed together.
+  """
 
   def __init__(self, model: Model, batch_size: int = 128):
-    """Takes a classifier of images.
+    """Makes a classifier of a network.
+
+    Args:
+      model: A classifier of images.
+      batch_size: The number of images that are classified together. It affects
+        speed and memory only.
 
     Raises:
-      ValueError: for a model of representations.
+      ValueError: If the model is a classifier of representations.
     """
     _check_inputs(model, 'image')
     self.model = model
@@ -92,12 +113,12 @@ class UndefendedClassifier:
   def __call__(
     self, images: UInt8[np.ndarray, 'n height width channels']
   ) -> Float[np.ndarray, 'n classes']:
-    """Normalises and classifies.
+    """Normalises every image and returns the logits.
 
     Raises:
-      ValueError: for images that are not uint8.
+      ValueError: If the images are not uint8.
     """
-    _check_uint8(images)
+    check_uint8(images)
     return in_batches(
       lambda batch: self.model.logits(normalised(batch)),
       images,
@@ -106,19 +127,25 @@ class UndefendedClassifier:
 
 
 def classifier_of(
-  model: Model, config: LinacConfig | None = None
+  model: Model, config: LinacConfig | None = None, batch_size: int = 128
 ) -> DefendedClassifier | UndefendedClassifier:
-  """The classifier of uint8 images that a model is a part of."""
+  """Returns the classifier of uint8 images that a model belongs to.
+
+  Args:
+    model: A classifier of representations or of images.
+    config: The transform; see `DefendedClassifier`.
+    batch_size: The number of images that are processed together.
+  """
   if model.spec.inputs == 'image':
-    return UndefendedClassifier(model)
-  return DefendedClassifier(model, config)
+    return UndefendedClassifier(model, batch_size)
+  return DefendedClassifier(model, config, batch_size)
 
 
 def transform_of(model: Model) -> LinacConfig:
-  """The transform that a model's `config_name` stands for.
+  """Returns the transform that a model's `config_name` describes.
 
   Raises:
-    ValueError: for the name of a private key's config, which does not tell.
+    ValueError: If the name belongs to a private key, and so describes nothing.
   """
   name = model.spec.config_name
   try:
@@ -130,35 +157,9 @@ def transform_of(model: Model) -> LinacConfig:
     ) from error
 
 
-def normalised(
-  images: UInt8[np.ndarray, 'n height width channels'],
-) -> Float[np.ndarray, 'n height width channels']:
-  """Images as an undefended classifier sees them."""
-  return encoding.normalise(images, LinacConfig()).reshape(images.shape)
-
-
-def in_batches(function, inputs: np.ndarray, size: int) -> np.ndarray:
-  """Rows of `function(batch)`, called with batches of one size, padded."""
-  rows = []
-  for i in range(0, len(inputs), size):
-    batch = inputs[i : i + size]
-    padding = np.repeat(batch[:1], size - len(batch), axis=0)
-    rows.append(
-      np.asarray(function(np.concatenate([batch, padding])))[: len(batch)]
-    )
-  return np.concatenate(rows)
-
-
 def _check_inputs(model: Model, inputs: str) -> None:
   if model.spec.inputs != inputs:
     raise ValueError(
-      f'The model was trained on inputs={model.spec.inputs!r}, not {inputs!r}.'
-    )
-
-
-def _check_uint8(images: np.ndarray) -> None:
-  if images.dtype != np.uint8 or images.ndim != 4 or not len(images):
-    raise ValueError(
-      f'images are {images.dtype} of shape {images.shape}; pass uint8 of shape '
-      '[n, height, width, channels].'
+      f'The model was trained on inputs={model.spec.inputs!r}, not {inputs!r}; '
+      'pass another model.'
     )

@@ -1,5 +1,5 @@
-"""Evaluation: the accuracy of a classifier, and how certain it is.
+"""The accuracy of a classifier on a split, with its confidence interval.
 
-This package may import `network`, `defence` and `classifiers.data`.
-`accuracy_of` is public.
+It may import `network`, `defence` and `classifiers.data`.
+`correctly_classified` and `accuracy_of` are for the commands.
 """

@@ -1,5 +1,5 @@
-"""Training of a network on the representations, or the images, of a dataset.
+"""The training of a network: settings, steps, epochs and checkpoints.
 
-This package may import `network`, `defence` and `classifiers.data`. `Trainer`,
-`TrainConfig` and `PRESETS` are public.
+It may import `network`, `defence` and `classifiers.data`. `train`, `Trainer`,
+`TrainConfig` and `PRESETS` are for the commands.
 """

@@ -1,4 +1,4 @@
-"""Transform and network together, and neither touched by its neighbours."""
+"""Logits are those of transform and network, whatever else is in a batch."""
 
 import jax.numpy as jnp
 import numpy as np
