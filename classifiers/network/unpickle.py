@@ -43,7 +43,7 @@ class _Dtype:
 
   def __setstate__(self, state):
     _, order, *structure = state
-    # These are set for structured types and for dates, which have no use here.
+    # These are set for structured types and dates, which no parameters have.
     if order not in ('<', '>', '|', '=') or any(structure[:3]):
       raise UnsafePickleError('It holds an array of a structured dtype.')
     self.order = order
@@ -56,10 +56,11 @@ class _Dtype:
     """Returns the array of the bytes `data`, and checks their number."""
     dtype = np.dtype(self.order + self.code)
     if not isinstance(data, bytes) or self.holds_objects:
-      raise UnsafePickleError('It holds an array whose data are no bytes.')
+      raise UnsafePickleError('It holds an array whose data are not bytes.')
     if len(data) != math.prod(shape) * dtype.itemsize:
       raise ValueError(
-        f'An array of shape {shape} and dtype {dtype} has {len(data)} bytes.'
+        f'An array of shape {shape} and dtype {dtype} cannot have {len(data)} '
+        'bytes.'
       )
     return np.frombuffer(data, dtype).reshape(shape, order=order)
 
@@ -80,7 +81,7 @@ class _Array:
     if not isinstance(dtype, _Dtype) or not all(
       isinstance(size, int) and size >= 0 for size in shape
     ):
-      raise ValueError(f'An array has the shape {shape!r:.80}.')
+      raise ValueError(f'An array has the impossible shape {shape!r:.80}.')
     if dtype.holds_objects:
       if not isinstance(data, list) or len(data) != math.prod(shape):
         raise ValueError(
@@ -112,7 +113,7 @@ class _StandIn:
 
 def _mapping(*args) -> dict:
   if len(args) > 1 or not all(isinstance(arg, dict) for arg in args):
-    raise UnsafePickleError('It makes a mapping from something else than one.')
+    raise UnsafePickleError('It makes a mapping from what is not a mapping.')
   return args[0] if args else {}
 
 
@@ -131,7 +132,7 @@ _new_array = _StandIn(_Array)
 
 def _jax_array(function, args, state, _) -> _Array:
   if function is not _new_array:
-    raise UnsafePickleError('It makes a JAX array of something else.')
+    raise UnsafePickleError('It makes a JAX array from what is not an array.')
   array = _Array(*args)
   array.__setstate__(state)
   return array
@@ -159,8 +160,8 @@ for _name in (
 # These opcodes give an object a number. Real files number objects in order.
 _PUTS = ('PUT', 'BINPUT', 'LONG_BINPUT')
 _TUPLES = ('TUPLE', 'TUPLE1', 'TUPLE2', 'TUPLE3')
-# The published file has a few tuples for each of its 800 arrays. A tuple nested
-# much deeper would overflow the stack when Python hashes it, by recursion.
+# Python hashes nested tuples by recursion, so very deep ones would overflow the
+# stack. The published file has only a few tuples for each of its 800 arrays.
 _MOST_TUPLES = 20_000
 
 
