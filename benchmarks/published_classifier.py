@@ -18,7 +18,10 @@ import time
 import jax
 import numpy as np
 
-from classifiers import import_published, load_model
+from classifiers import load_model, save_model
+from classifiers.network.published import convert
+from classifiers.network.unpickle import load_params_and_state
+from linac_config import LinacConfig, config_names
 
 SHAPES = 'tests/golden/wrn70_16_shapes.json'
 IMAGES = 8
@@ -49,7 +52,8 @@ def main() -> None:
     out = pathlib.Path(folder, 'random.safetensors')
     write_random(file)
     start = time.perf_counter()
-    line = import_published.main([str(file), str(out)])
+    name = config_names.config_name('cifar10', LinacConfig())
+    save_model(out, convert(*load_params_and_state(file), name))
     import_seconds = time.perf_counter() - start
     model = load_model(out)
   inputs = np.random.default_rng(0).random((IMAGES, 32, 32, 256), np.float32)
@@ -66,8 +70,8 @@ def main() -> None:
       {
         'benchmark': 'published_classifier',
         'device': jax.devices()[0].device_kind,
-        'depth': line['depth'],
-        'width': line['width'],
+        'depth': model.spec.depth,
+        'width': model.spec.width,
         'import_s': round(import_seconds, 1),
         'first_pass_s': round(compile_seconds, 1),
         'pass_s': [round(s, 2) for s in seconds],

@@ -19,19 +19,21 @@ import time
 import jax
 import numpy as np
 
-from classifiers import DefendedClassifier, command_line, data, intervals
-from classifiers.attack import EPSILONS, load_images, undefended_objective
-from classifiers.attacks import bypass
-from classifiers.attacks.balls import Ball
-from classifiers.attacks.evaluation import (
+from classifiers import DefendedClassifier, command_line, data
+from classifiers.attacks import objectives
+from classifiers.attacks.balls import EPSILONS, Ball
+from classifiers.attacks.bypass import train_bypass
+from classifiers.attacks.robustness import (
   gradient_attack,
   square_attack,
   withstood,
 )
-from classifiers.defended import UndefendedClassifier
-from classifiers.model import load_model
-from classifiers.train import train
-from classifiers.training import PRESETS, Trainer
+from classifiers.defence.classifier import UndefendedClassifier
+from classifiers.evaluation import intervals
+from classifiers.network.model import load_model
+from classifiers.training.config import PRESETS
+from classifiers.training.run import model_file, train
+from classifiers.training.trainer import Trainer
 from transforms import LinacConfig
 
 RIGHT, WRONG = 42, 7
@@ -95,7 +97,7 @@ def load_pair(data_dir: str, out_dir: pathlib.Path) -> dict:
   for name, inputs in (('defended', 'representation'), ('undefended', 'image')):
     trainer = Trainer(PRESETS['cpu'], split, inputs)
     train(trainer, out_dir / name, progress=True)
-    models[name] = load_model(out_dir / name / 'model.safetensors')
+    models[name] = load_model(model_file(out_dir / name))
   return {
     'defended': DefendedClassifier(models['defended']),
     'undefended': UndefendedClassifier(models['undefended']),
@@ -107,7 +109,7 @@ def attack_all(lab: Lab, bypasses: dict, args) -> None:
   defended, undefended = (
     lab.classifiers[name] for name in ('defended', 'undefended')
   )
-  twin = undefended_objective(undefended.model)
+  twin = objectives.undefended_objective(undefended.model)
   for norm, epsilon in EPSILONS.items():
     ball = Ball(norm, epsilon)
     pgd = lambda objective, steps, ball=ball: gradient_attack(  # noqa: E731
@@ -127,12 +129,12 @@ def attack_all(lab: Lab, bypasses: dict, args) -> None:
     for key, imitation in bypasses.items():
       lab.try_attack(
         'PBA', str(key), 'defended', ball, budget,
-        pgd(bypass.pba_objective(defended.model, imitation), args.steps),
+        pgd(objectives.pba_objective(defended.model, imitation), args.steps),
       )  # fmt: skip
       attacker = DefendedClassifier(defended.model, LinacConfig(seed=key))
       lab.try_attack(
         'BPDA', str(key), 'defended', ball, f'{args.bpda_steps} steps',
-        pgd(bypass.bpda_objective(attacker, imitation), args.bpda_steps),
+        pgd(objectives.bpda_objective(attacker, imitation), args.bpda_steps),
       )  # fmt: skip
     lab.add(
       'all of them', 'any', 'defended', norm, 'together',
@@ -157,9 +159,11 @@ def markdown(cells: list) -> str:
   return '\n'.join(lines)
 
 
+@command_line.prints_result
 def main(argv: list[str]) -> dict:
-  parser = command_line.Parser('robustness', 'Attacks the CPU-sized pair.')
-  parser.prog = 'python -m benchmarks.robustness'
+  parser = command_line.Parser(
+    'python -m benchmarks.robustness', 'Attacks the CPU-sized pair.'
+  )
   parser.add_argument('--data_dir', required=True)
   parser.add_argument('--out_dir', required=True, type=pathlib.Path)
   for name, default in (
@@ -176,7 +180,7 @@ def main(argv: list[str]) -> dict:
   classifiers = load_pair(args.data_dir, args.out_dir)
   trained = time.perf_counter()
   bypasses = {
-    key: bypass.train_bypass(
+    key: train_bypass(
       *(
         data.find_split(f'cifar10_linac/seed_{key}', split, args.data_dir)
         for split in ('train', 'test')
@@ -188,7 +192,7 @@ def main(argv: list[str]) -> dict:
   }
   imitated = time.perf_counter()
   test = data.find_split(f'cifar10_linac/seed_{RIGHT}', 'test', args.data_dir)
-  images, labels = load_images(test, args.images)
+  images, labels = test.first_images(args.images)
   correct = {
     name: classifier(images).argmax(axis=1) == labels
     for name, classifier in classifiers.items()
@@ -213,4 +217,4 @@ def main(argv: list[str]) -> dict:
 
 
 if __name__ == '__main__':
-  sys.exit(command_line.run(main, sys.argv[1:]))
+  sys.exit(main(sys.argv[1:]))

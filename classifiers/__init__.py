@@ -1,17 +1,20 @@
-"""The defended classifier: import, inference, training, attacks.
+"""The defended classifier: its network, training, evaluation and attacks.
 
-Exports are lazy, so that what needs no JAX does not import it.
+The four commands are at the top: `train`, `evaluate`, `attack` and
+`import_published`. This package may import `linac_config`, `linac_tfds` and
+`transforms`. The names in `__all__` are public. They are imported when they are
+first used, because JAX takes a second to import.
 """
 
 import importlib
 
 _EXPORTS = {
-  'DefendedClassifier': 'defended',
-  'Model': 'model',
-  'ModelSpec': 'model',
-  'WideResNet': 'wide_resnet',
-  'load_model': 'model',
-  'save_model': 'model',
+  'DefendedClassifier': 'defence.classifier',
+  'Model': 'network.model',
+  'ModelSpec': 'network.model',
+  'WideResNet': 'network.wide_resnet',
+  'load_model': 'network.model',
+  'save_model': 'network.model',
 }
 
 __all__ = list(_EXPORTS)

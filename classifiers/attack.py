@@ -1,110 +1,69 @@
-"""Attacks a classifier and tells how many images it still gets right.
+"""Attacks a classifier and counts the images that it still classifies correctly.
 
-Without the defence's key or gradients, by way of its undefended twin:
+There are five attacks. `white_box` attacks an undefended classifier with its own
+gradients. `transfer` attacks a defended classifier with the gradients of its
+undefended twin:
 
   python -m classifiers.attack transfer runs/defended/model.safetensors --twin runs/twin/model.safetensors --dataset cifar10_linac/seed_42 --data_dir D
 
-By asking the whole defence, or by an imitation of the transform under the key that
-the attacker has, which --bypass_dataset names: the right one, or another:
+`square` queries the whole defence and needs no gradients. `pba` and `bpda` train
+an imitation of the transform under the key that the attacker has.
+`--bypass_dataset` names the dataset under that key, which can be the right key or
+another one:
 
   python -m classifiers.attack square runs/defended/model.safetensors --dataset cifar10_linac/seed_42 --data_dir D --queries 100
   python -m classifiers.attack pba runs/defended/model.safetensors --bypass_dataset cifar10_linac/seed_7 --dataset cifar10_linac/seed_42 --data_dir D
   python -m classifiers.attack bpda runs/defended/model.safetensors --bypass_dataset cifar10_linac/seed_42 --dataset cifar10_linac/seed_42 --data_dir D --steps 8
 
---dataset gives images and labels. `white_box` attacks an undefended model, such
-as the twin. A line of JSON has the budget, and the accuracy with its interval.
-What withstood *these* attacks at *these* budgets may fall to others: the accuracy
-is apparent robustness, an upper bound of robustness, see docs/classifier.md.
+`--dataset` provides the images and their labels. The result is a line of JSON with
+the budget of the attack, the accuracies and their confidence intervals.
+
+The accuracy under attack is apparent robustness only. It is an upper bound, because
+other attacks, or larger budgets, may fool the classifier more often;
+docs/classifier.md says more.
 """  # noqa: E501  A command to paste is one line.
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 
-import numpy as np
+from classifiers import command_line, data
+from classifiers.attacks import objectives, robustness
+from classifiers.attacks.balls import EPSILONS, NORMS, Ball
+from classifiers.attacks.bypass import train_bypass
+from classifiers.defence.classifier import DefendedClassifier, classifier_of
+from classifiers.evaluation.intervals import accuracy_of
+from classifiers.network.model import Model, load_model
+from linac_config import config_names, invocation
 
-from classifiers import command_line, data, intervals
-from classifiers.attacks import bypass, evaluation
-from classifiers.attacks.balls import NORMS, Ball
-from classifiers.attacks.pgd import Objective, objective_of
-from classifiers.defended import DefendedClassifier, classifier_of
-from classifiers.model import Model, load_model
-from linac_config import config_names
-
-ATTACKS = ('white_box', 'transfer', 'square', 'bpda', 'pba')
-EPSILONS = {'linf': 8 / 255, 'l2': 0.5}
-
-
-def undefended_objective(model: Model) -> Objective:
-  """The loss of a model of images."""
-  return objective_of(lambda x: model.logits(bypass.standardised(x)))
-
-
-def load_images(split: data.Split, count: int) -> tuple[np.ndarray, np.ndarray]:
-  """The first images of a split and their labels."""
-  images, labels = next(split.batches('image', min(count, split.count)))
-  return images, labels
+# Each attack is for a classifier of these inputs; `square` is for any.
+_INPUTS = {
+  'white_box': 'image',
+  'transfer': 'representation',
+  'square': None,
+  'bpda': 'representation',
+  'pba': 'representation',
+}
 
 
-def _objective(args, model: Model) -> Objective:
-  """What `args.attack` ascends."""
-  if args.attack == 'white_box':
-    return undefended_objective(model)
-  if args.attack == 'transfer':
-    twin = load_model(args.twin)
-    _check_inputs('white_box', args.twin, twin)
-    return undefended_objective(twin)
-  train, held_out = (
-    data.find_split(args.bypass_dataset, split, args.data_dir)
-    for split in ('train', 'test')
-  )
-  if args.attack == 'bpda':  # A private config's name says nothing.
-    name = train.builder.builder_config.name
-    _, config = config_names.parse_config_name(name)
-  imitation = bypass.train_bypass(
-    train, held_out, args.bypass_epochs, args.seed
-  )
-  print(f'bypass explains {imitation.explained:.1%}', file=sys.stderr)
-  if args.attack == 'pba':
-    return bypass.pba_objective(model, imitation)
-  return bypass.bpda_objective(DefendedClassifier(model, config), imitation)
-
-
-def _check_inputs(attack: str, file: str, model: Model) -> None:
-  """Refuses a classifier that an attack is not for."""
-  needed = {'white_box': 'image', 'pba': 'representation'}
-  needed |= {'bpda': 'representation', 'transfer': 'representation'}
-  inputs = needed.get(attack, model.spec.inputs)
-  if model.spec.inputs != inputs:
-    raise ValueError(
-      f'{file} takes the inputs {model.spec.inputs!r}; {attack} is for a '
-      f'classifier of {inputs!r}.'
-    )
-
-
+@command_line.prints_result
 def main(argv: list[str]) -> dict:
+  """Attacks a classifier and returns its accuracy before and under attack."""
   args = _parse(argv)
-  epsilon = EPSILONS[args.norm] if args.epsilon is None else args.epsilon
-  ball = Ball(args.norm, epsilon)
+  ball = Ball(
+    args.norm, EPSILONS[args.norm] if args.epsilon is None else args.epsilon
+  )
   model = load_model(args.model)
   _check_inputs(args.attack, args.model, model)
   classifier = classifier_of(model)
   split = data.find_split(args.dataset, args.split, args.data_dir)
-  from linac_tfds import quiet_tensorflow  # noqa: F401  It takes seconds.
-
-  images, labels = load_images(split, args.images)
+  images, labels = split.first_images(args.images)
   start = time.perf_counter()
-  if args.attack == 'square':
-    attack = evaluation.square_attack(classifier, ball, args.queries, args.seed)
-    budget = {'queries': args.queries}
-  else:
-    attack = evaluation.gradient_attack(
-      _objective(args, model), ball, args.steps, args.restarts, args.seed
-    )
-    budget = {'steps': args.steps, 'restarts': args.restarts}
+  attack, budget = _attack(args, model, classifier, ball)
   correct = classifier(images).argmax(axis=1) == labels
-  robust = evaluation.withstood(
+  robust = robustness.withstood(
     classifier, images, labels, correct, attack, progress=args.attack
   )
   return {
@@ -115,47 +74,121 @@ def main(argv: list[str]) -> dict:
     'norm': ball.norm,
     'epsilon': round(ball.epsilon, 6),
     **budget,
-    'clean': intervals.accuracy_of(correct),
-    'attacked': intervals.accuracy_of(robust),
+    'clean': accuracy_of(correct),
+    'attacked': accuracy_of(robust),
     'seconds': round(time.perf_counter() - start, 1),
   }
 
 
-def _parse(argv: list[str]):
-  parser = command_line.Parser('attack', 'Attacks a classifier.')
-  parser.add_argument('attack', choices=ATTACKS)
-  parser.add_argument('model', help='a safetensors file of this package')
-  parser.add_argument(
-    '--dataset', required=True, metavar='NAME', help='of images and labels'
+def _check_inputs(attack: str, file: str, model: Model) -> None:
+  """Refuses a classifier that an attack is not meant for."""
+  expected = _INPUTS[attack]
+  if expected and model.spec.inputs != expected:
+    raise ValueError(
+      f'{file} takes the inputs {model.spec.inputs!r}, but {attack} is for a '
+      f'classifier of {expected!r}. Pass another model or another attack.'
+    )
+
+
+def _attack(
+  args: argparse.Namespace,
+  model: Model,
+  classifier: robustness.Classifier,
+  ball: Ball,
+) -> tuple[robustness.Attack, dict]:
+  """Returns the attack that the user has chosen, and its budget."""
+  if args.attack == 'square':
+    attack = robustness.square_attack(classifier, ball, args.queries, args.seed)
+    return attack, {'queries': args.queries}
+  attack = robustness.gradient_attack(
+    _objective(args, model), ball, args.steps, args.restarts, args.seed
   )
-  parser.add_argument('--split', default='test', help='default: %(default)s')
-  parser.add_argument(
-    '--data_dir',
-    metavar='DIR',
-    help="TFDS's data folder (default: ~/tensorflow_datasets)",
+  return attack, {'steps': args.steps, 'restarts': args.restarts}
+
+
+def _objective(args: argparse.Namespace, model: Model) -> objectives.Objective:
+  """Returns the objective of the gradient attack that the user has chosen."""
+  if args.attack == 'white_box':
+    return objectives.undefended_objective(model)
+  if args.attack == 'transfer':
+    twin = load_model(args.twin)
+    _check_inputs('white_box', args.twin, twin)
+    return objectives.undefended_objective(twin)
+  train, held_out = (
+    data.find_split(args.bypass_dataset, split, args.data_dir)
+    for split in ('train', 'test')
   )
-  parser.add_argument('--norm', choices=NORMS, default='linf')
+  if args.attack == 'bpda':
+    # This fails for a private key, and so comes before the long training.
+    _, config = config_names.parse_config_name(
+      train.builder.builder_config.name
+    )
+  bypass = train_bypass(train, held_out, args.bypass_epochs, args.seed)
+  print(
+    f'The imitation explains {bypass.explained:.1%} of the variance of the '
+    'representations.',
+    file=sys.stderr,
+  )
+  if args.attack == 'pba':
+    return objectives.pba_objective(model, bypass)
+  return objectives.bpda_objective(DefendedClassifier(model, config), bypass)
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+  parser = command_line.Parser(
+    invocation.command('attack'),
+    'Attacks a classifier and counts the images that it still classifies '
+    'correctly.',
+  )
+  parser.add_argument(
+    'attack',
+    choices=_INPUTS,
+    help='white_box and transfer use gradients of an undefended classifier, '
+    'square uses logits only, bpda and pba imitate the transform',
+  )
+  parser.add_argument('model', help='the safetensors file of the classifier')
+  command_line.add_dataset_options(
+    parser, 'the dataset of the images to attack', split='test'
+  )
+  parser.add_argument(
+    '--norm',
+    choices=NORMS,
+    default='linf',
+    help='the norm of the perturbations (default: %(default)s)',
+  )
   parser.add_argument(
     '--epsilon',
     type=float,
     metavar='X',
-    help='of images in [0, 1] (default: linf 8/255, l2 0.5)',
+    help='the largest norm of a perturbation, of images in [0, 1] (default: '
+    'linf 8/255, l2 0.5)',
   )
   parser.add_argument(
-    '--twin', metavar='FILE', help='of transfer: the undefended model'
+    '--twin',
+    metavar='FILE',
+    help='the undefended classifier whose gradients transfer uses',
   )
   parser.add_argument(
     '--bypass_dataset',
     metavar='NAME',
-    help="of bpda and pba: cifar10_linac/CONFIG under the attacker's key",
+    help="the dataset under the attacker's key, cifar10_linac/CONFIG, for bpda "
+    'and pba',
   )
+  _add_numbers(parser)
+  args = parser.parse_args(argv)
+  _check(args)
+  return args
+
+
+def _add_numbers(parser: command_line.Parser) -> None:
+  """Adds the options that are integers."""
   for name, default, what in (
-    ('images', 100, 'the first N of the split'),
-    ('steps', 40, 'of PGD; in bpda each is a fit of every image'),
-    ('restarts', 1, 'of PGD'),
-    ('queries', 100, 'of square, for each image; each is a fit'),
-    ('bypass_epochs', 6, 'of training the imitation'),
-    ('seed', 0, 'of starts, squares and imitation'),
+    ('images', 100, 'how many images of the split to attack'),
+    ('steps', 40, 'the steps of PGD; in bpda, each step fits every image'),
+    ('restarts', 1, 'the restarts of PGD'),
+    ('queries', 100, 'the queries of square for each image; each is a fit'),
+    ('bypass_epochs', 6, 'the epochs of training the imitation'),
+    ('seed', 0, 'the seed of starting points, squares and the imitation'),
   ):
     parser.add_argument(
       f'--{name}',
@@ -164,12 +197,10 @@ def _parse(argv: list[str]):
       metavar='N',
       help=f'{what} (default: %(default)s)',
     )
-  args = parser.parse_args(argv)
-  _check(args)
-  return args
 
 
-def _check(args) -> None:
+def _check(args: argparse.Namespace) -> None:
+  """Refuses options that are out of range or missing."""
   for name in ('images', 'steps', 'restarts', 'queries', 'bypass_epochs'):
     if getattr(args, name) < 1:
       raise ValueError(f'{name}={getattr(args, name)} must be at least 1.')
@@ -177,7 +208,8 @@ def _check(args) -> None:
     raise ValueError('transfer needs --twin, the undefended model.')
   if args.attack in ('bpda', 'pba') and not args.bypass_dataset:
     raise ValueError(
-      f"{args.attack} needs --bypass_dataset, of the attacker's key."
+      f"{args.attack} needs --bypass_dataset, a dataset under the attacker's "
+      'key.'
     )
   if args.bypass_dataset and not data.is_linac(args.bypass_dataset):
     raise ValueError(
@@ -186,4 +218,4 @@ def _check(args) -> None:
 
 
 if __name__ == '__main__':
-  sys.exit(command_line.run(main, sys.argv[1:]))
+  sys.exit(main(sys.argv[1:]))

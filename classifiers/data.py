@@ -1,4 +1,4 @@
-"""Reads prepared datasets: images, representations and labels."""
+"""A reader of prepared datasets: their images, representations and labels."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow_datasets as tfds
 
+from linac_config import invocation
 from linac_tfds import sources
 
-# Examples that are shuffled together: 1 GB of float16 representations.
+# The number of examples that are shuffled together. As many float16
+# representations take 1 GB of memory.
 _SHUFFLED = 2048
 
 
@@ -20,8 +22,8 @@ class Split:
   """A split of a prepared dataset.
 
   Attributes:
-    builder: of the dataset.
-    name: as in `test`, or `test[:500]`.
+    builder: The TFDS builder of the dataset.
+    name: The name of the split, such as `test` or `test[:500]`.
   """
 
   builder: tfds.core.DatasetBuilder
@@ -29,16 +31,16 @@ class Split:
 
   @property
   def count(self) -> int:
-    """Number of examples."""
+    """The number of examples."""
     return self.builder.info.splits[self.name].num_examples
 
   @property
   def num_classes(self) -> int:
-    """Number of labels."""
+    """The number of classes."""
     return self.builder.info.features['label'].num_classes
 
   def examples(self, feature: str) -> Iterator[tuple[np.ndarray, int]]:
-    """Yields (feature, label) in the dataset's order."""
+    """Yields pairs of a feature and a label, in the order of the dataset."""
     if self._is_array_record:
       examples = self.builder.as_data_source(self.name)
     else:
@@ -49,16 +51,43 @@ class Split:
     for example in examples:
       yield example[feature], int(example['label'])
 
+  def batches(
+    self, feature: str, size: int
+  ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields batches of a feature and of labels, in the order of the dataset.
+
+    The last batch is smaller if `size` does not divide the number of examples.
+    """
+    features, labels = [], []
+    for value, label in self.examples(feature):
+      features.append(value)
+      labels.append(label)
+      if len(labels) == size:
+        yield np.stack(features), np.array(labels, np.int32)
+        features, labels = [], []
+    if labels:
+      yield np.stack(features), np.array(labels, np.int32)
+
+  def first_images(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the first images and their labels, at most `count` of them."""
+    return next(self.batches('image', min(count, self.count)))
+
   def shuffled_batches(
     self, features: tuple[str, ...], size: int, seed: int, epoch: int
   ) -> Iterator[dict[str, np.ndarray]]:
-    """Yields the batches of an epoch, the same ones for the same numbers.
+    """Yields the batches of one epoch of training.
 
-    Files are read in a random order, and examples shuffled among 2,048. A last,
-    smaller batch is left out.
+    The files are read in a random order, and the examples are shuffled 2,048 at
+    a time. Examples that do not fill a last batch are left out.
+
+    Args:
+      features: The features to read.
+      size: The number of examples in each batch.
+      seed: The seed of the order.
+      epoch: The number of the epoch. The order follows from it and the seed.
 
     Raises:
-      ValueError: if the dataset is stored as ArrayRecord.
+      ValueError: If the dataset is stored as ArrayRecord.
     """
     if self._is_array_record:
       raise ValueError(
@@ -67,7 +96,8 @@ class Split:
       )
     state = np.random.SeedSequence([seed, epoch]).generate_state(1)
     order = int(state[0])
-    # TFDS has one order for this dataset, unless told.
+    # `cifar10_linac` asks TFDS to keep its order. Without the guard, TFDS
+    # permits any other order.
     read_config = tfds.ReadConfig(
       interleave_cycle_length=4, shuffle_seed=order, enable_ordering_guard=False
     )
@@ -79,7 +109,7 @@ class Split:
     return dataset.as_numpy_iterator()
 
   def _dataset(self, features: tuple[str, ...], **options):
-    """A `tf.data.Dataset` of some features."""
+    """Returns a `tf.data.Dataset` that decodes these features only."""
     return self.builder.as_dataset(
       split=self.name,
       decoders=tfds.decode.PartialDecoding(dict.fromkeys(features, True)),
@@ -91,42 +121,23 @@ class Split:
     file_format = self.builder.info.file_format
     return file_format is tfds.core.FileFormat.ARRAY_RECORD
 
-  def batches(
-    self, feature: str, size: int
-  ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields stacked features and labels, the last ones fewer."""
-    features, labels = [], []
-    for value, label in self.examples(feature):
-      features.append(value)
-      labels.append(label)
-      if len(labels) == size:
-        yield np.stack(features), np.array(labels, np.int32)
-        features, labels = [], []
-    if labels:
-      yield np.stack(features), np.array(labels, np.int32)
-
 
 def find_split(dataset: str, split: str, data_dir: str | None) -> Split:
-  """A split of `cifar10_linac/CONFIG`, or of any TFDS dataset of images.
+  """Finds a split of a dataset that is already prepared.
 
-  Nothing is downloaded or built.
+  It downloads and builds nothing.
+
+  Args:
+    dataset: `cifar10_linac/CONFIG`, or the TFDS name of a dataset of images.
+    split: The name of the split.
+    data_dir: The folder of TFDS's datasets. None stands for TFDS's default.
 
   Raises:
-    ValueError: if the dataset is not prepared, with the command that does it,
-      or has no such split.
+    ValueError: If the dataset is not prepared, or has no such split. The
+    message
+      names the command that prepares it.
   """
-  folder = os.path.expanduser(data_dir or tfds.core.constants.DATA_DIR)
-  try:
-    builder = tfds.builder(dataset, data_dir=folder)
-    prepared, reason = sources.is_prepared(builder), ''
-  except Exception as error:  # Anything, where a folder's files are damaged.
-    prepared, reason = False, f': {str(error).partition(chr(10))[0]}'
-  if not prepared:
-    command = 'pipelines.build' if is_linac(dataset) else 'tfds build'
-    raise ValueError(
-      f'{dataset} is not prepared in {folder}{reason}. Prepare it with '
-      f'`{command}`, see README.md, or pass --data_dir; nothing is built here.'
-    )
+  builder = _prepared_builder(dataset, data_dir)
   try:
     count = builder.info.splits[split].num_examples
   except (KeyError, ValueError) as error:
@@ -135,10 +146,34 @@ def find_split(dataset: str, split: str, data_dir: str | None) -> Split:
       f'{", ".join(builder.info.splits)}.'
     ) from error
   if not count:
-    raise ValueError(f'split={split!r} of {builder.info.full_name} is empty.')
+    raise ValueError(
+      f'split={split!r} of {builder.info.full_name} is empty; choose another.'
+    )
+  # TensorFlow takes seconds to import, so errors are raised before.
+  from linac_tfds import quiet_tensorflow  # noqa: F401
+
   return Split(builder, split)
 
 
+def _prepared_builder(
+  dataset: str, data_dir: str | None
+) -> tfds.core.DatasetBuilder:
+  """Returns the builder of a dataset that is prepared, or raises ValueError."""
+  folder = os.path.expanduser(data_dir or tfds.core.constants.DATA_DIR)
+  try:
+    builder = tfds.builder(dataset, data_dir=folder)
+    prepared, reason = sources.is_prepared(builder), ''
+  except Exception as error:  # A damaged folder can raise any exception.
+    prepared, reason = False, f': {str(error).partition(chr(10))[0]}'
+  if not prepared:
+    build = invocation.command('build') if is_linac(dataset) else 'tfds build'
+    raise ValueError(
+      f'{dataset} is not prepared in {folder}{reason}. Prepare it with '
+      f'`{build}`, see README.md, or pass --data_dir; nothing is built here.'
+    )
+  return builder
+
+
 def is_linac(dataset: str) -> bool:
-  """Whether a dataset's name is of representations."""
+  """Returns whether a name is that of a dataset of representations."""
   return dataset.partition('/')[0] == 'cifar10_linac'

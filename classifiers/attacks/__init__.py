@@ -1,4 +1,5 @@
-"""Attacks on classifiers of images, all in pixel space [0, 1].
+"""Attacks: searches for small changes of images that fool a classifier.
 
-What they return is for `Ball.to_uint8`: a defence is given 8-bit images.
+They may import `network`, `defence` and `classifiers.data`. `robustness`,
+`objectives`, `bypass` and `balls` are for the commands.
 """

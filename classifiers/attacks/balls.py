@@ -1,7 +1,7 @@
-"""The perturbations an attacker may make: balls around images, in two norms.
+"""The perturbations that an attack may make: a ball around each image.
 
-Images are floats in [0, 1], `[n, height, width, channels]`; the originals are
-multiples of 1/255.
+Images are floats in [0, 1] of shape `[n, height, width, channels]`. The
+original images have 8 bits, so their pixels are multiples of 1/255.
 """
 
 from __future__ import annotations
@@ -12,19 +12,21 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 NORMS = ('linf', 'l2')
+# These are the usual radii for CIFAR-10.
+EPSILONS = {'linf': 8 / 255, 'l2': 0.5}
 Images = Float[np.ndarray, 'n height width channels']
 
 
 @dataclasses.dataclass(frozen=True)
 class Ball:
-  """All images within `epsilon` of an original, and within [0, 1].
+  """The set of images in [0, 1] whose distance from an original is limited.
 
   Attributes:
-    norm: `'linf'` or `'l2'`.
-    epsilon: radius; images are scaled to [0, 1].
+    norm: The norm of the distance, `'linf'` or `'l2'`.
+    epsilon: The largest distance, for images in [0, 1].
 
   Raises:
-    ValueError: for another norm, or a radius that is not positive.
+    ValueError: If the norm is unknown or the radius is not positive and finite.
   """
 
   norm: str
@@ -34,19 +36,20 @@ class Ball:
     if self.norm not in NORMS:
       raise ValueError(f'norm={self.norm!r} must be one of {NORMS}.')
     if not 0 < self.epsilon < float('inf'):
-      raise ValueError(f'epsilon={self.epsilon} must be positive.')
+      raise ValueError(f'epsilon={self.epsilon} must be positive and finite.')
 
   def size(self, deltas: Images) -> Float[np.ndarray, 'n']:
-    """The norm of each perturbation."""
+    """Returns the norm of each perturbation."""
     flat = deltas.reshape(len(deltas), -1)
     if self.norm == 'linf':
       return np.abs(flat).max(axis=1)
     return np.linalg.norm(flat, axis=1)
 
   def project(self, x: Images, originals: Images) -> Images:
-    """`x`, moved into the ball and then into [0, 1].
+    """Moves each image to the ball around its original, then to [0, 1].
 
-    The second step leads out of no ball, since originals are in [0, 1] too.
+    The originals are in [0, 1] too, so the second step brings an image closer
+    to its original and never out of the ball.
     """
     deltas = x - originals
     if self.norm == 'linf':
@@ -57,7 +60,11 @@ class Ball:
     return np.clip(originals + deltas, 0, 1)
 
   def random_start(self, originals: Images, random) -> Images:
-    """A point of each ball: uniform in linf, of uniform direction in l2."""
+    """Draws a point in the ball around each original.
+
+    In the norm `linf` the point is uniform in the ball. In `l2` its direction
+    and its distance are uniform.
+    """
     if self.norm == 'linf':
       deltas = random.uniform(-self.epsilon, self.epsilon, originals.shape)
     else:
@@ -67,23 +74,28 @@ class Ball:
     return self.project(originals + deltas, originals)
 
   def steepest(self, gradients: Images) -> Images:
-    """The directions of size 1 along which a loss grows fastest."""
+    """Returns the directions of norm 1 along which a loss grows fastest."""
     if self.norm == 'linf':
       return np.sign(gradients)
-    # A gradient of 0 stays one.
+    # The lower bound avoids a division by 0, and a gradient of 0 stays 0.
     sizes = np.maximum(self.size(gradients), np.finfo(np.float64).tiny)
     return gradients / _per_image(sizes)
 
   def to_uint8(
     self, x: Images, originals: UInt8[np.ndarray, 'n height width channels']
   ) -> UInt8[np.ndarray, 'n height width channels']:
-    """`x`, rounded to 8 bits, and still in the ball.
+    """Rounds images to 8 bits such that they stay in the ball.
 
-    A perturbation in l2 that grows beyond the ball by rounding is scaled down
-    by hundredths until it does not.
+    In `l2`, rounding can enlarge a perturbation beyond the radius. It is then
+    scaled down by 1 % at a time until the rounded one is in the ball.
+
+    Args:
+      x: Images in [0, 1].
+      originals: The original images.
     """
     deltas = 255.0 * x - originals
-    # A grid point just at the radius, such as 8/255, is within it.
+    # The tolerance keeps pixels whose distance is the radius itself, such as
+    # 8/255, in spite of rounding errors.
     radius = 255 * self.epsilon * (1 + 1e-9)
     if self.norm == 'linf':
       deltas = np.clip(deltas, -np.floor(radius), np.floor(radius))
@@ -95,4 +107,5 @@ class Ball:
 
 
 def _per_image(values) -> np.ndarray:
+  """Reshapes one value per image such that it broadcasts against images."""
   return values.reshape(-1, 1, 1, 1)

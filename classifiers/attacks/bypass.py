@@ -1,11 +1,7 @@
-"""Ways around the transform: networks that imitate it, and can be derived.
+"""A network that imitates the transform and can be differentiated.
 
-LINAC optimises, and nobody derives 320 steps of Adam. Rusu et al. (2022) attack
-it by a Parametric Bypass Approximation (PBA): a network is trained from images
-to representations under the key that the attacker has, and takes the
-transform's place. A backward-pass differentiable approximation (BPDA, Athalye
-et al. 2018) uses the same network for gradients alone, and fits each image to
-know where it is.
+Rusu et al. (2022) call it a parametric bypass. An attacker trains it to predict
+the representation of an image under the key that the attacker has.
 """
 
 from __future__ import annotations
@@ -20,25 +16,22 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from classifiers.attacks.pgd import Objective, margins, objective_of
 from classifiers.data import Split
-from classifiers.defended import DefendedClassifier
-from classifiers.model import Model
-from linac_config.config import CIFAR10_MEAN, CIFAR10_STD
+from classifiers.defence.inputs import standardised
 
 _BATCH_SIZE = 50
 
 
 class BypassNetwork(nn.Module):
-  """From images in [0, 1] to representations.
+  """A network from images in [0, 1] to representations.
 
-  A unit depends on where its pixel is, on what is around it, and on
-  the whole image, by the weights that were fitted to it. So features of the
-  pixel, of its neighbourhood and of the image are mapped by a matrix of each
-  pixel's own.
+  An activation depends on the position of its pixel, on the pixels around it
+  and, through the fitted weights, on the whole image. Therefore the network
+  computes features of the pixel, of its neighbourhood and of the image, and
+  maps them to the activations with a separate matrix for each pixel.
 
   Attributes:
-    units: channels of a representation.
+    units: The number of channels of a representation.
   """
 
   units: int
@@ -65,13 +58,14 @@ class BypassNetwork(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class Bypass:
-  """A trained imitation.
+  """A trained imitation of the transform.
 
   Attributes:
-    network: the Flax module.
-    params: its parameters.
-    explained: the part of the variance around the mean representation that it
-      predicts, on images it was not trained on.
+    network: The Flax module.
+    params: The parameters of the network.
+    explained: The fraction of the variance of representations that the
+      imitation predicts, on images that it was not trained on. It is 1 for a
+      perfect imitation and 0 for one that always predicts the mean.
   """
 
   network: BypassNetwork
@@ -81,20 +75,20 @@ class Bypass:
   def __call__(
     self, x: Float[Array, 'n height width channels']
   ) -> Float[Array, 'n height width units']:
-    """Representations, as far as it knows, of images in [0, 1]."""
+    """Returns the predicted representations of images in [0, 1]."""
     return self.network.apply(self.params, x)
 
 
 def train_bypass(
   train: Split, held_out: Split, epochs: int, seed: int
 ) -> Bypass:
-  """Fits the imitation by squared errors.
+  """Trains an imitation with Adam to minimise the mean squared error.
 
   Args:
-    train: of `cifar10_linac` under the attacker's key.
-    held_out: images of the same dataset to measure it on.
-    epochs: passes over `train`.
-    seed: of weights and orders.
+    train: The training split of `cifar10_linac` under the attacker's key.
+    held_out: A split of the same dataset, on which the imitation is evaluated.
+    epochs: The number of passes over `train`.
+    seed: The seed of the initial weights and of the order of the examples.
   """
   network = BypassNetwork(
     train.builder.info.features['representation'].shape[-1]
@@ -109,55 +103,12 @@ def train_bypass(
       x, target = batch['image'], batch['representation']
       if params is None:
         params = network.init(jax.random.key(seed), x[:1] / np.float32(255))
-        # The mean image's representation is most of any.
+        # The mean representation is a large part of every representation, so
+        # the training starts from it.
         params['params']['mean'] = jnp.asarray(target, np.float32).mean(axis=0)
         state = optimizer.init(params)
       params, state = _step(network, optimizer, params, state, x, target)
   return Bypass(network, params, _explained(network, params, held_out))
-
-
-def pba_objective(model: Model, bypass: Bypass) -> Objective:
-  """The loss and its gradient, all by way of the imitation."""
-  return objective_of(lambda x: model.logits(bypass(x)))
-
-
-def bpda_objective(classifier: DefendedClassifier, bypass: Bypass) -> Objective:
-  """The true loss, and a gradient through the imitation.
-
-  Args:
-    classifier: with the transform under the attacker's key; fits every image
-      it is asked for, rounded to 8 bits.
-    bypass: under the same key.
-  """
-
-  @jax.jit
-  def derive(representations, x, labels):
-    def total(representations):
-      losses = margins(classifier.model.logits(representations), labels)
-      return losses.sum(), losses
-
-    (_, losses), cotangents = jax.value_and_grad(total, has_aux=True)(
-      representations
-    )
-    (gradients,) = jax.vjp(bypass, x)[1](cotangents)
-    return losses, gradients
-
-  def objective(x, labels):
-    images = np.rint(255 * x).astype(np.uint8)
-    return derive(
-      classifier.representations(images), x.astype(np.float32), labels
-    )
-
-  return objective
-
-
-def standardised(x: Float[Array, 'n h w c']) -> Float[Array, 'n h w c']:
-  """Images in [0, 1] as networks see them, in a way that can be derived."""
-  mean, std = (
-    jnp.array(constants, x.dtype)[None, None, None]
-    for constants in (CIFAR10_MEAN, CIFAR10_STD)
-  )
-  return (x - mean) / std
 
 
 @functools.cache
@@ -174,13 +125,15 @@ def _step(network, optimizer, params, state, images, target):
     return jnp.mean(jnp.square(network.apply(params, x) - target))
 
   grads = jax.grad(loss_fn)(params)
-  # Optax counts steps in int32 and mixes them with floats.
+  # Optax multiplies int32 step counts by floats, which strict promotion
+  # forbids.
   with jax.numpy_dtype_promotion('standard'):
     updates, state = optimizer.update(grads, state)
   return optax.apply_updates(params, updates), state
 
 
 def _explained(network, params, held_out: Split) -> float:
+  """Returns the fraction of the variance in a split that a network predicts."""
   predict = jax.jit(network.apply)
   error = total = 0.0
   size = min(_BATCH_SIZE, held_out.count)

@@ -1,49 +1,18 @@
-"""Projected gradient ascent, for any differentiable way through a classifier.
+"""Projected gradient ascent (PGD), for any differentiable objective.
 
-Madry et al., "Towards deep learning models resistant to adversarial attacks"
-(2018): steps of 2.5 radii over all steps along the steepest direction, from the
-original first and then from random points of the ball. The loss is the margin,
-which does not saturate where the cross-entropy of a confident network does
-(Carlini and Wagner, 2017).
+The attack is that of Madry et al., "Towards deep learning models resistant to
+adversarial attacks" (2018). Each step goes along the steepest direction, and
+all steps of a restart together are 2.5 radii long. The first restart begins at
+the original image, the others at random points of the ball.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Int
 
 from classifiers.attacks.balls import Ball, Images
-
-# (x, labels) -> the loss of each image, and its gradient.
-Objective = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
-
-
-def margins(
-  logits: Float[Array, 'n classes'], labels: Int[Array, 'n']
-) -> Float[Array, 'n']:
-  """By how much another class exceeds the right one: positive if fooled."""
-  right = jax.nn.one_hot(labels, logits.shape[1], dtype=bool)
-  others = jnp.where(right, -jnp.inf, logits).max(axis=1)
-  return others - jnp.where(right, logits, -jnp.inf).max(axis=1)
-
-
-def objective_of(logits_of: Callable[[Array], Array]) -> Objective:
-  """The margin and its gradient, of images in [0, 1], by way of `logits_of`."""
-
-  @jax.jit
-  def objective(x, labels):
-    def total(x):
-      losses = margins(logits_of(x), labels)
-      return losses.sum(), losses
-
-    (_, losses), gradients = jax.value_and_grad(total, has_aux=True)(x)
-    return losses, gradients
-
-  return lambda x, labels: objective(x.astype(np.float32), labels)
+from classifiers.attacks.objectives import Objective
 
 
 def pgd(
@@ -55,22 +24,23 @@ def pgd(
   restarts: int,
   random: np.random.Generator,
 ) -> Images:
-  """Looks for the image of the highest loss in each ball.
+  """Searches the ball around each image for the image with the highest loss.
 
   Args:
-    objective: what to ascend; called `restarts * (steps + 1)` times.
-    originals: in [0, 1].
-    labels: the right classes.
-    ball: around the originals.
-    steps: of each restart.
-    restarts: runs; the first starts at the originals, the others at random.
-    random: draws the starts.
+    objective: The loss to increase. It is evaluated `restarts * (steps + 1)`
+      times.
+    originals: The original images, in [0, 1].
+    labels: The right classes.
+    ball: The perturbations that are allowed.
+    steps: The number of steps in each restart.
+    restarts: The number of searches, at least 1.
+    random: The generator that draws the starting points.
 
   Returns:
-    The best images met, in [0, 1].
+    The images with the highest loss that were found, in [0, 1].
 
   Raises:
-    ValueError: unless there is a step and a restart.
+    ValueError: If `steps` or `restarts` is less than 1.
   """
   if steps < 1 or restarts < 1:
     raise ValueError(f'steps={steps} and restarts={restarts} must be positive.')

@@ -1,8 +1,9 @@
-"""Square: a random search that needs logits alone, no gradients.
+"""The Square attack, a random search that needs logits but no gradients.
 
-Andriushchenko et al., "Square Attack" (ECCV 2020): try a change in a random
-square, keep it if it helps; squares shrink on a fixed schedule. Every
-query is an 8-bit image in the ball, as a deployed classifier would get it.
+It is the attack of Andriushchenko et al., "Square Attack" (ECCV 2020). Each
+query changes a random square of the image, and the change is kept if it
+increases the margin. The squares shrink on a fixed schedule. Every query is an
+8-bit image in the ball, because that is what a deployed classifier accepts.
 """
 
 from __future__ import annotations
@@ -14,22 +15,22 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
 from classifiers.attacks.balls import Ball
-from classifiers.attacks.pgd import margins
+from classifiers.attacks.objectives import margins
 
-# Of 10,000 queries, those at which the squares' area is halved.
+# In a search with 10,000 queries, the area of the squares is halved at these.
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
-# Fractions of the image that the first squares cover (the paper, table 5).
+# The first squares cover these fractions of the image (table 5 of the paper).
 _FIRST_FRACTION = {'linf': 0.05, 'l2': 0.1}
 
 
 @dataclasses.dataclass(frozen=True)
 class SquareResult:
-  """What the search found.
+  """The result of a search.
 
   Attributes:
-    images: the last that were kept; misclassified where `fooled`.
-    fooled: whether the classifier was.
-    queries: images that it was asked for.
+    images: The images with the largest margins that were found.
+    fooled: Whether the classifier misclassifies each of these images.
+    queries: The total number of images that the classifier was given.
   """
 
   images: UInt8[np.ndarray, 'n height width channels']
@@ -45,18 +46,19 @@ def square(
   queries: int,
   random: np.random.Generator,
 ) -> SquareResult:
-  """Searches each ball until the classifier is fooled or queries run out.
+  """Searches the ball around each image for one that is misclassified.
 
   Args:
-    classifier: maps uint8 images to logits.
-    originals: the images.
-    labels: the right classes.
-    ball: around the originals.
-    queries: at most, for each image.
-    random: draws the squares.
+    classifier: A function from uint8 images to logits.
+    originals: The original images.
+    labels: The right classes.
+    ball: The perturbations that are allowed.
+    queries: The largest number of queries for each image. The search for an
+      image ends as soon as it is misclassified.
+    random: The generator that draws the squares.
 
   Raises:
-    ValueError: if there are no queries.
+    ValueError: If `queries` is less than 1.
   """
   if queries < 1:
     raise ValueError(f'queries={queries} must be positive.')
@@ -89,22 +91,22 @@ def square(
 
 
 def _side(query: int, queries: int, norm: str, shape) -> int:
-  """Side of the square of a query, on the schedule of the paper."""
+  """Returns the side of a query's square, on the schedule of the paper."""
   halvings = sum(query * 10_000 > queries * at for at in _HALVINGS)
   area = _FIRST_FRACTION[norm] * 0.5**halvings * shape[1] * shape[2]
   side = max(round(area**0.5), 1)
-  if norm == 'l2':  # Two halves and a centre need three pixels.
-    side = max(side, 3)
+  if norm == 'l2':
+    side = max(side, 3)  # A smaller square has no room for a bump.
   return min(side, shape[1], shape[2])
 
 
 def _stripes(shape, epsilon: float, random) -> np.ndarray:
-  """Columns of either sign, in each channel."""
+  """Returns a perturbation of columns, whose signs are random."""
   return epsilon * random.choice([-1.0, 1.0], (1, *shape[1:]))
 
 
 def _linf_square(delta, size: int, epsilon: float, random) -> np.ndarray:
-  """The perturbation, with one square of each channel at a corner."""
+  """Sets one square of a perturbation to +epsilon or -epsilon per channel."""
   rows, columns = _window(delta.shape, size, random)
   new = delta.copy()
   new[rows, columns] = epsilon * random.choice([-1.0, 1.0], delta.shape[2])
@@ -112,7 +114,7 @@ def _linf_square(delta, size: int, epsilon: float, random) -> np.ndarray:
 
 
 def _tiles(shape, epsilon: float, random) -> np.ndarray:
-  """Bumps of either sign all over the image, of size `epsilon` together."""
+  """Returns a perturbation of norm `epsilon` that is tiled with bumps."""
   size = max(min(shape[:2]) // 5, 3)
   delta = np.zeros(shape)
   for row in range(0, shape[0] - size + 1, size):
@@ -125,10 +127,11 @@ def _tiles(shape, epsilon: float, random) -> np.ndarray:
 
 
 def _l2_square(delta, size: int, epsilon: float, random) -> np.ndarray:
-  """The perturbation, with one window's mass moved to another.
+  """Moves the mass of a perturbation from one window to another.
 
-  Algorithm 3 of the paper: what the second window and the unused rest of the
-  ball hold goes to the first, along its old direction plus a bump.
+  This is algorithm 3 of the paper. The first window receives the mass of both
+  windows and what is left of the ball. Its new direction is the sum of its old
+  direction and a bump.
   """
   rows, columns = _window(delta.shape, size, random)
   other_rows, other_columns = _window(delta.shape, size, random)
@@ -149,7 +152,11 @@ def _l2_square(delta, size: int, epsilon: float, random) -> np.ndarray:
 
 
 def _bump(size: int, random) -> np.ndarray:
-  """Two halves of opposite sign, each falling from its centre; of norm 1."""
+  """Returns a square of norm 1 with a positive half and a negative half.
+
+  Each half is largest at its centre. The halves lie above each other or side by
+  side, at random.
+  """
   half = size // 2
   bump = np.concatenate([_rings(half, size), -_rings(size - half, size)])
   bump /= np.linalg.norm(bump)
@@ -157,19 +164,22 @@ def _bump(size: int, random) -> np.ndarray:
 
 
 def _rings(height: int, width: int) -> np.ndarray:
-  """Sums of 1 / (k + 1)**2 over the rings around the centre that a pixel is in.
+  """Returns a rectangle of norm 1 whose values fall from centre to edges.
 
-  Of norm 1. Equation 2 of the paper.
+  This is equation 2 of the paper: the centre is surrounded by rectangles of
+  growing radius k, and a pixel is the sum of 1 / (k + 1)**2 over those that
+  contain it.
   """
   row, column = np.ogrid[:height, :width]
   distance = np.maximum(abs(row - height // 2), abs(column - width // 2))
   weights = 1.0 / (1 + np.arange(distance.max() + 1)) ** 2
-  # A pixel at a distance is in the squares of that radius and larger.
+  # A pixel is in the rectangles whose radius is at least its distance.
   rings = np.cumsum(weights[::-1])[::-1][distance]
   return rings / np.linalg.norm(rings)
 
 
 def _window(shape, size: int, random) -> tuple[slice, slice]:
+  """Draws the rows and columns of a square in an image."""
   row = random.integers(0, shape[0] - size + 1)
   column = random.integers(0, shape[1] - size + 1)
   return slice(row, row + size), slice(column, column + size)

@@ -1,4 +1,6 @@
-"""Small datasets of representations, and classifiers without training."""
+"""Tiny datasets of representations, and classifiers of random numbers."""
+
+import json
 
 import flax
 import numpy as np
@@ -20,9 +22,32 @@ TINY = LinacBuilderConfig(
 )
 
 
+class CommandError(Exception):
+  """An error that a command has printed; the exit status was 2."""
+
+
+@pytest.fixture
+def run_command(capsys):
+  """A function that runs a command's `main` and returns what it prints.
+
+  It raises CommandError if the command prints an error instead.
+  """
+
+  def run(main, *argv) -> dict:
+    capsys.readouterr()  # Drops what fixtures have printed.
+    status = main([str(arg) for arg in argv])
+    out, err = capsys.readouterr()
+    if status:
+      assert (status, out) == (2, '')
+      raise CommandError(err)
+    return json.loads(out)
+
+  return run
+
+
 @pytest.fixture(scope='session')
 def tiny_dir(tmp_path_factory):
-  """A data folder with the sample, and representations of a tiny network."""
+  """A data folder with the sample and with representations of it."""
   folder = tmp_path_factory.mktemp('tiny')
   linac_tfds.Sample(data_dir=folder).download_and_prepare()
   Cifar10Linac(config=TINY, data_dir=folder).download_and_prepare()
@@ -31,7 +56,7 @@ def tiny_dir(tmp_path_factory):
 
 @pytest.fixture
 def random_model():
-  """A function that makes a WideResNet-10-1 of random numbers."""
+  """A function that makes a WideResNet-10-1 with random weights."""
 
   def make(in_channels: int, inputs='image', config_name='seed_1') -> Model:
     spec = ModelSpec(10, 1, in_channels, 10, inputs, config_name)

@@ -1,28 +1,20 @@
-"""The published format against golden logits, names and shapes."""
-
-import copy
-import json
-import pathlib
+"""The command that imports the published format keeps the original logits."""
 
 import numpy as np
 import pytest
 
-from classifiers import load_model
-from classifiers.import_published import convert, haiku_shapes, main
-from classifiers.unpickle import load_params_and_state
+from classifiers import import_published, load_model
+from tests.classifiers.conftest import CommandError
+from tests.conftest import REPOSITORY
 
-GOLDEN = pathlib.Path(__file__).parents[1] / 'golden'
-
-
-@pytest.fixture(scope='module')
-def haiku():
-  """Parameters and state of the golden WideResNet-10-1; not to be changed."""
-  return load_params_and_state(GOLDEN / 'wrn10_1_haiku.npy')
+GOLDEN = REPOSITORY / 'tests' / 'golden'
 
 
-def test_logits_of_an_imported_network_are_the_original_ones(tmp_path):
+def test_logits_of_an_imported_network_are_the_original_ones(
+  run_command, tmp_path
+):
   out = tmp_path / 'model.safetensors'
-  line = main([str(GOLDEN / 'wrn10_1_haiku.npy'), str(out)])
+  line = run_command(import_published.main, GOLDEN / 'wrn10_1_haiku.npy', out)
   assert (line['depth'], line['width'], line['in_channels']) == (10, 1, 256)
   with np.load(GOLDEN / 'wrn10_1_logits.npz') as golden:
     inputs = np.random.default_rng(int(golden['input_seed']))
@@ -34,73 +26,11 @@ def test_logits_of_an_imported_network_are_the_original_ones(tmp_path):
     )
 
 
-def test_a_70_16_has_the_published_names_and_shapes(haiku):
-  golden = json.loads((GOLDEN / 'wrn70_16_shapes.json').read_text())
-  params, state = (
-    {
-      module: {
-        # No memory is taken: all numbers are one.
-        entry: np.broadcast_to(np.float32(1), shape)
-        for entry, shape in entries.items()
-      }
-      for module, entries in golden[what].items()
-    }
-    for what in ('params', 'state')
-  )
-  from classifiers.import_published import infer_spec
-
-  spec = infer_spec(params, 'seed_1')
-  assert (spec.depth, spec.width, spec.in_channels) == (70, 16, 256)
-  expected = haiku_shapes(spec)
-  for what, found in (('params', params), ('state', state)):
-    shapes = {
-      module: {entry: array.shape for entry, array in entries.items()}
-      for module, entries in found.items()
-    }
-    assert shapes == expected[what]
-
-
-def test_missing_surplus_and_misshapen_entries_are_listed(haiku):
-  params, state = copy.deepcopy(haiku)
-  root = 'wide_res_net/~/'
-  del params[root + 'logits']['w']
-  params['other'] = {'w': np.zeros(3, np.float32)}
-  shortcut = params[root + 'resnet_lay_1_block_0/~/shortcut']
-  shortcut['w'] = shortcut['w'][..., :5]
-  del state[root + 'batchnorm/~/mean_ema']
-  with pytest.raises(ValueError, match='6 entries') as error:
-    convert(params, state, 'seed_1')
-  lines = str(error.value).splitlines()[1:]
-  assert [line.split()[0] for line in lines] == (
-    ['missing'] * 4 + ['surplus'] + ['misshapen']
-  )
-  assert 'logits' in lines[0]
-  assert 'other' in lines[4]
-  assert '(1, 1, 16, 5)' in lines[5]
-
-
-@pytest.mark.parametrize(
-  'value', [np.nan, np.inf, 1 + 2j, 'text', np.datetime64(0, 's')]
-)
-def test_numbers_must_be_finite(haiku, value):
-  params, state = copy.deepcopy(haiku)
-  params['wide_res_net/~/logits']['b'] = np.array([value] * 10)
-  with pytest.raises(
-    ValueError, match='not finite params wide_res_net/~/logits'
-  ):
-    convert(params, state, 'seed_1')
-
-
-def test_other_networks_are_refused(haiku):
-  params, state = haiku
-  with pytest.raises(ValueError, match='init_conv w is missing'):
-    convert(
-      {k: v for k, v in params.items() if 'init_conv' not in k}, state, 'seed_1'
+def test_the_config_name_is_checked_before_work_starts(run_command, tmp_path):
+  with pytest.raises(CommandError, match='config'):
+    run_command(
+      import_published.main,
+      'none.npy',
+      tmp_path / 'out',
+      '--config_name=sed_1',
     )
-  with pytest.raises(ValueError, match='conv_0 w is missing'):
-    convert({'linear': {'w': np.zeros(3)}}, {}, 'seed_1')
-
-
-def test_the_config_name_is_checked_before_work_starts(tmp_path):
-  with pytest.raises(ValueError, match='config'):
-    main(['none.npy', str(tmp_path / 'out'), '--config_name', 'sed_1'])

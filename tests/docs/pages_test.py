@@ -21,7 +21,6 @@ import sys
 import pytest
 import tensorflow_datasets as tfds
 
-from classifiers import command_line
 from linac_tfds.sample.sample_dataset_builder import Builder as Sample
 from pipelines.command_line import options
 from tests.conftest import REPOSITORY
@@ -173,10 +172,7 @@ def modules(text: str) -> list[list[str]]:
 def run_module(name: str, arguments: list[str]) -> None:
   """Runs it here, which spares its imports of seconds."""
   main = importlib.import_module(name).main
-  if name.startswith('classifiers.'):
-    assert command_line.run(main, arguments) == 0, (name, arguments)
-  else:
-    assert main(arguments) == 0, (name, arguments)
+  assert main(arguments) == 0, (name, arguments)
 
 
 def run_program(text: str, page: str) -> None:

@@ -1,4 +1,4 @@
-"""What is projected or rounded is in the ball, and not moved for nothing."""
+"""Projected and rounded images are in the ball, close to where they were."""
 
 import hypothesis
 import numpy as np
@@ -15,7 +15,7 @@ balls = st.builds(
 def images_and_points(seed: int, scale: float):
   random = np.random.default_rng(seed)
   originals = random.integers(0, 256, (3, 4, 4, 3), np.uint8)
-  # Many pixels at the ends, where [0, 1] cuts.
+  # Many pixels are at the upper limit, where images are clipped.
   originals[random.random(originals.shape) < 0.3] = 255
   clean = originals / 255.0
   return originals, clean, clean + random.normal(0, scale, clean.shape)
@@ -55,7 +55,8 @@ def test_a_perturbation_that_rounding_enlarges_is_scaled_down():
   originals = np.full((1, 4, 4, 3), 100, np.uint8)
   deltas = np.tile([1.6, 2.6], 24).reshape(originals.shape)
   ball = Ball('l2', np.linalg.norm(deltas) / 255)
-  assert ball.size(np.rint(deltas)) > 255 * ball.epsilon  # Too much as it is.
+  # Rounding alone would leave the ball.
+  assert ball.size(np.rint(deltas)) > 255 * ball.epsilon
   rounded = ball.to_uint8((originals + deltas) / 255, originals)
   size = ball.size((rounded.astype(float) - originals) / 255)
   assert 0.9 * ball.epsilon < size <= ball.epsilon

@@ -1,4 +1,4 @@
-"""Square where the right answer is known: linear classifiers."""
+"""Square fools linear classifiers whose decision boundary is known."""
 
 import numpy as np
 import pytest
@@ -8,13 +8,16 @@ from classifiers.attacks.balls import Ball
 from classifiers.attacks.square import square
 
 IMAGES = np.random.default_rng(0).integers(90, 160, (8, 8, 8, 3), np.uint8)
-# Smooth over the image, as squares can follow.
+# The weights are constant over large areas, so squares can follow them.
 WEIGHTS = np.zeros((8, 8, 3))
 WEIGHTS[:4], WEIGHTS[4:] = 1, -1
 
 
 class Linear:
-  """Two classes whose margin at the originals is `distance` radii."""
+  """A linear classifier with two classes.
+
+  A perturbation of `distance` radii of the ball is needed to fool it.
+  """
 
   def __init__(self, ball: Ball, distance: float):
     dual = (
@@ -27,7 +30,7 @@ class Linear:
   def __call__(self, images):
     self.images.append(images)
     scores = (images / 255.0 * WEIGHTS).sum((1, 2, 3))
-    # Which original an image came from: the nearest.
+    # Each query is a changed version of the nearest original.
     nearest = (
       np.abs(images[:, None].astype(int) - IMAGES).sum((2, 3, 4)).argmin(1)
     )
@@ -49,7 +52,8 @@ def test_square_fools_a_linear_classifier_within_reach(ball, distance):
 
 @pytest.mark.parametrize('ball', [Ball('linf', 8 / 255), Ball('l2', 0.5)])
 def test_every_query_is_an_8_bit_image_in_the_ball(ball):
-  classifier = Linear(ball, distance=1.5)  # Out of reach: all queries are made.
+  # The boundary is outside the ball, so all queries are made.
+  classifier = Linear(ball, distance=1.5)
   labels = np.zeros(len(IMAGES), int)
   result = square(
     classifier, IMAGES, labels, ball, 30, np.random.default_rng(0)
@@ -65,7 +69,8 @@ def test_every_query_is_an_8_bit_image_in_the_ball(ball):
 
 def test_images_that_are_fooled_cost_no_more_queries():
   ball = Ball('linf', 8 / 255)
-  classifier = Linear(ball, distance=-2)  # Each is misclassified everywhere.
+  # Every image in the ball is misclassified.
+  classifier = Linear(ball, distance=-2)
   labels = np.zeros(len(IMAGES), int)
   result = square(
     classifier, IMAGES, labels, ball, 50, np.random.default_rng(0)
@@ -79,7 +84,7 @@ def test_squares_shrink_as_in_the_paper():
     square_module._side(query, 10_000, 'linf', shape)
     for query in (1, 11, 51, 201, 501, 1001, 2001, 4001, 6001, 8001)
   ]
-  # Of 5 % of 1,024 pixels, halved each time.
+  # The first square covers 5 % of 1,024 pixels, and each next one half of that.
   areas = [0.05 * 1024 * 0.5**i for i in range(10)]
   assert sides == [max(round(area**0.5), 1) for area in areas]
   assert square_module._side(9_000, 10_000, 'l2', shape) == 3

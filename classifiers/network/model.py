@@ -1,4 +1,4 @@
-"""A classifier as a thing to keep: what it is, its variables, and its file."""
+"""A classifier's description, its variables, and the file that holds both."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import safetensors
 import safetensors.numpy
 from jaxtyping import Array, Float
 
-from classifiers.wide_resnet import WideResNet, blocks_per_layer
+from classifiers.network.wide_resnet import WideResNet, blocks_per_layer
+from linac_config import invocation
 
 INPUTS = ('representation', 'image')
-# Beyond these a file is damaged, or a command line mistyped.
+# A larger number means that a file is damaged or an option is mistyped.
 _LARGEST = {
   'depth': 1000,
   'width': 100,
@@ -29,20 +30,22 @@ _METADATA = 'classifier'
 
 @dataclasses.dataclass(frozen=True)
 class ModelSpec:
-  """What a classifier is, apart from its numbers.
+  """A description of a classifier without its weights.
 
   Attributes:
-    depth: of the WideResNet.
-    width: of the WideResNet.
-    in_channels: of its input.
-    num_classes: number of logits.
-    inputs: `'representation'`, or `'image'` for an undefended classifier of
-      normalised images.
-    config_name: of the config of `cifar10_linac` that it was trained on, as in
-      `seed_42`. Of a private key it is the private name.
+    depth: The depth of the WideResNet.
+    width: The width factor of the WideResNet.
+    in_channels: The number of channels of the network's input.
+    num_classes: The number of logits.
+    inputs: `'representation'` for a defended classifier, or `'image'` for an
+      undefended classifier, whose input is normalised images.
+    config_name: The name of the `cifar10_linac` config that the classifier was
+      trained on, such as `seed_42`. For a private key, it is the name that the
+      key's owner chose.
 
   Raises:
-    ValueError: naming the field and its value.
+    ValueError: If a field is out of range. The message names the field and its
+      value.
   """
 
   depth: int
@@ -63,16 +66,22 @@ class ModelSpec:
     if self.inputs not in INPUTS:
       raise ValueError(f'inputs={self.inputs!r} must be one of {INPUTS}.')
     if not isinstance(self.config_name, str) or not self.config_name:
-      raise ValueError(f'config_name={self.config_name!r} must be a name.')
+      raise ValueError(
+        f'config_name={self.config_name!r} must be a non-empty string, such as '
+        "'seed_42'."
+      )
 
   @property
   def network(self) -> WideResNet:
-    """The Flax module."""
+    """The Flax module that computes the logits."""
     return WideResNet(self.depth, self.width, self.num_classes)
 
   def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
-    """All variables by path, as in `params/init_conv/kernel`."""
-    # The convolutions' shapes depend on the channels alone, not on the grid.
+    """Returns the shape and dtype of each variable of the network.
+
+    The keys are paths such as `params/init_conv/kernel`.
+    """
+    # No shape depends on the height and width of the input, so 4x4 will do.
     inputs = jax.ShapeDtypeStruct((1, 4, 4, self.in_channels), np.float32)
     variables = jax.eval_shape(self.network.init, jax.random.key(0), inputs)
     return flax.traverse_util.flatten_dict(variables, sep='/')
@@ -80,11 +89,11 @@ class ModelSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-  """A classifier with its numbers.
+  """A classifier: its description and its variables.
 
   Attributes:
-    spec: what it is.
-    variables: `params` and `batch_stats`, as Flax nests them.
+    spec: The description.
+    variables: The collections `params` and `batch_stats`, nested as in Flax.
   """
 
   spec: ModelSpec
@@ -93,7 +102,11 @@ class Model:
   def logits(
     self, inputs: Float[Array, 'n height width channels']
   ) -> Float[Array, 'n classes']:
-    """Logits of representations or normalised images, in inference mode."""
+    """Returns the logits, in inference mode.
+
+    Args:
+      inputs: Representations or normalised images, as `spec.inputs` says.
+    """
     return _apply(self.spec.network, self.variables, inputs)
 
 
@@ -103,7 +116,10 @@ def _apply(network, variables, inputs):
 
 
 def save_model(path: str | os.PathLike, model: Model) -> None:
-  """Writes one safetensors file, whole or not at all."""
+  """Writes a model to one safetensors file.
+
+  The file appears under its name only when it is complete.
+  """
   tensors = {
     name: np.ascontiguousarray(value)
     for name, value in flax.traverse_util.flatten_dict(
@@ -117,12 +133,12 @@ def save_model(path: str | os.PathLike, model: Model) -> None:
 
 
 def load_model(path: str | os.PathLike) -> Model:
-  """Reads what `save_model` wrote.
+  """Reads a file that `save_model` wrote.
 
   Raises:
-    ValueError: if the file is another one, or its arrays are not those that its
-      description asks for.
-    OSError: if it cannot be read.
+    ValueError: If the file is of another kind, or if its arrays do not have the
+      shapes that its description asks for.
+    OSError: If the file cannot be read.
   """
   try:
     with safetensors.safe_open(path, framework='np') as file:
@@ -136,24 +152,31 @@ def load_model(path: str | os.PathLike) -> Model:
     ValueError,
   ) as error:
     raise ValueError(
-      f'{path} is no classifier of this project, or damaged: {error!r}. '
-      'classifiers.train and classifiers.import_published write such files.'
+      f'{path} is no classifier of this project, or it is damaged: {error!r}. '
+      f'Pass a file that `{invocation.command("train")}` or '
+      f'`{invocation.command("import")}` wrote.'
     ) from error
   found = {name: (t.shape, t.dtype) for name, t in tensors.items()}
   expected = {name: (s.shape, s.dtype) for name, s in spec.shapes().items()}
   if problems := differences(found, expected):
-    raise ValueError(f'{path} does not fit {spec}:\n{problems}')
-  # On the device once, and not at every call.
+    raise ValueError(
+      f'The arrays in {path} do not fit its description, {spec}:\n{problems}\n'
+      'Make the file again.'
+    )
+  # The variables move to the device here, so that no call has to move them.
   variables = flax.traverse_util.unflatten_dict(tensors, sep='/')
   return Model(spec, jax.device_put(variables))
 
 
 def differences(found: dict, expected: dict) -> str:
-  """Missing, surplus and misshapen entries, one per line; '' if there are none.
+  """Lists the entries that are missing, surplus or misshapen, one per line.
 
   Args:
-    found: what there is of each name, such as its shape.
-    expected: what there should be.
+    found: A property of each entry by the entry's name, such as its shape.
+    expected: The same property of the entries that there should be.
+
+  Returns:
+    The lines, or an empty string if `found` equals `expected`.
   """
   lines = [f'missing   {name}' for name in sorted(expected.keys() - found)]
   lines += [

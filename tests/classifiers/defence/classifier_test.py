@@ -1,11 +1,11 @@
-"""Transform and network together, and neither touched by its neighbours."""
+"""Logits are those of transform and network, whatever else is in a batch."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from classifiers import DefendedClassifier
-from classifiers.defended import (
+from classifiers.defence.classifier import (
   UndefendedClassifier,
   classifier_of,
   transform_of,

@@ -1,21 +1,23 @@
 """The WideResNet of the published LINAC-defended classifier, in Flax.
 
-Zagoruyko and Komodakis, "Wide Residual Networks" (2016), as varied by Gowal et
-al. (2020) and used by Rusu et al. (2022): pre-activation blocks, swish, batch
-norm without offset, and a projection in the first block of each of the three
-layers, which sees the activated input. Names are the published parameters'.
+The architecture is that of Zagoruyko and Komodakis, "Wide Residual Networks"
+(2016), in the variant of Gowal et al. (2020) that Rusu et al. (2022) use. Its
+blocks apply batch norm and the activation before each convolution. The
+activation is swish, and batch norm has no offset. The first block of each of
+the three layers projects its activated input on the shortcut. The parameters
+have the same names as in the published file.
 """
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-# What all batch norms share; 1e-5 is Haiku's epsilon.
+# The published network was written in Haiku, whose default epsilon is 1e-5.
 _BATCH_NORM = {'momentum': 0.99, 'epsilon': 1e-5, 'use_bias': False}
 
 
 class _Block(nn.Module):
-  """Two 3x3 convolutions and a shortcut around them."""
+  """A residual block: two 3x3 convolutions and a shortcut around them."""
 
   filters: int
   stride: int
@@ -44,12 +46,15 @@ class WideResNet(nn.Module):
   """A WideResNet for images, or representations, of about 32x32 pixels.
 
   Attributes:
-    depth: number of convolutions in the longest path, 6n + 4.
-    width: factor of the numbers of filters, 16, 32 and 64.
-    num_classes: number of logits.
+    depth: The number of convolutions, with those on the shortcuts. It must be
+      6n + 4.
+    width: The factor by which the three layers' 16, 32 and 64 filters are
+      multiplied.
+    num_classes: The number of logits.
 
   Raises:
-    ValueError: when called, for a depth that is not 6n + 4.
+    ValueError: If the depth is not 6n + 4. It is raised when the network is
+      called.
   """
 
   depth: int
@@ -60,12 +65,12 @@ class WideResNet(nn.Module):
   def __call__(
     self, x: Float[Array, 'n height width channels'], *, train: bool = False
   ) -> Float[Array, 'n classes']:
-    """Returns logits.
+    """Returns the logits.
 
     Args:
-      x: the classifier's input.
-      train: whether batch norm uses the batch's statistics, and updates the
-        collection `batch_stats`.
+      x: The classifier's input.
+      train: Whether batch norm normalises by the statistics of this batch and
+        updates the collection `batch_stats` with them.
     """
     x = nn.Conv(16, (3, 3), use_bias=False, name='init_conv')(x)
     for layer in range(3):
@@ -84,10 +89,10 @@ class WideResNet(nn.Module):
 
 
 def blocks_per_layer(depth: int) -> int:
-  """Blocks in each of the three layers.
+  """Returns the number of blocks in each of the three layers.
 
   Raises:
-    ValueError: for a depth that is not 6n + 4 with a positive n.
+    ValueError: If the depth is not 6n + 4 with a positive n.
   """
   if depth < 10 or (depth - 4) % 6:
     raise ValueError(f'depth={depth} must be 6n + 4: 10, 16, 22, 28, ...')

@@ -1,9 +1,11 @@
-"""Reads a `.npy` of pickled `[params, state]`, and runs nothing that is in it.
+"""A reader of the published `.npy` file, which runs nothing from the file.
 
-Unpickling calls whatever a file names. Here the names that NumPy, Haiku and JAX
-write into a file of parameters stand for functions of this module, which only
-take arrays and dictionaries apart; every other name is refused. No name is
-imported, and NumPy's own unpickling is not used: it would allocate any size.
+The file is a pickle of `[params, state]`, and an ordinary unpickler calls every
+function that a pickle names. This one imports nothing that the file names. The
+few names that NumPy, Haiku and JAX write into a file of parameters stand for
+functions of this module, which only unpack arrays and dictionaries. Every other
+name is refused. NumPy's own unpickling is not used either, because it allocates
+as much memory as the file asks for.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import re
 
 import numpy as np
 
-# A module's entries, such as {'w': array}, by the name of the module.
+# The arrays of each module, such as {'w': array}, by the name of the module.
 Entries = dict[str, dict[str, np.ndarray]]
 
 _NUMBER = re.compile(r'f[248]|[iu][1248]|b1')
@@ -24,11 +26,11 @@ _OBJECT = re.compile(r'O8?')
 
 
 class UnsafePickleError(ValueError):
-  """The file names something that is no part of a file of parameters."""
+  """An error about a file with something that no file of parameters needs."""
 
 
 class _Dtype:
-  """A pickled `numpy.dtype`: of numbers, or of objects."""
+  """A pickled `numpy.dtype`, either of numbers or of objects."""
 
   __slots__ = ('code', 'order')
 
@@ -41,7 +43,7 @@ class _Dtype:
 
   def __setstate__(self, state):
     _, order, *structure = state
-    # Fields of a structured type, or metadata of a date, would stand here.
+    # These are set for structured types and dates, which no parameters have.
     if order not in ('<', '>', '|', '=') or any(structure[:3]):
       raise UnsafePickleError('It holds an array of a structured dtype.')
     self.order = order
@@ -51,19 +53,23 @@ class _Dtype:
     return bool(_OBJECT.fullmatch(self.code))
 
   def numbers(self, data, shape, order='C') -> np.ndarray:
-    """The array of `data`, which must be exactly as long as `shape` asks."""
+    """Returns the array of the bytes `data`, and checks their number."""
     dtype = np.dtype(self.order + self.code)
     if not isinstance(data, bytes) or self.holds_objects:
-      raise UnsafePickleError('It holds an array whose data are no bytes.')
+      raise UnsafePickleError('It holds an array whose data are not bytes.')
     if len(data) != math.prod(shape) * dtype.itemsize:
       raise ValueError(
-        f'An array of shape {shape} and dtype {dtype} has {len(data)} bytes.'
+        f'An array of shape {shape} and dtype {dtype} cannot have {len(data)} '
+        'bytes.'
       )
     return np.frombuffer(data, dtype).reshape(shape, order=order)
 
 
 class _Array:
-  """A pickled `numpy.ndarray`: `value` is an array, or a list of objects."""
+  """A pickled `numpy.ndarray`.
+
+  Its `value` is an array of numbers, or a list if the elements are objects.
+  """
 
   __slots__ = ('value',)
 
@@ -75,17 +81,23 @@ class _Array:
     if not isinstance(dtype, _Dtype) or not all(
       isinstance(size, int) and size >= 0 for size in shape
     ):
-      raise ValueError(f'An array has the shape {shape!r:.80}.')
+      raise ValueError(f'An array has the impossible shape {shape!r:.80}.')
     if dtype.holds_objects:
       if not isinstance(data, list) or len(data) != math.prod(shape):
-        raise ValueError('An array of objects does not hold as many as it says')
+        raise ValueError(
+          f'An array of objects of shape {shape!r:.80} does not hold as many '
+          'objects.'
+        )
       self.value = data
     else:
       self.value = dtype.numbers(data, shape, 'F' if fortran_order else 'C')
 
 
 class _StandIn:
-  """What a name in the file gets: it can be called, and not be changed."""
+  """A function that stands for a name in the file.
+
+  The file can call it, but cannot change it.
+  """
 
   __slots__ = ('_function',)
 
@@ -101,7 +113,7 @@ class _StandIn:
 
 def _mapping(*args) -> dict:
   if len(args) > 1 or not all(isinstance(arg, dict) for arg in args):
-    raise UnsafePickleError('It calls a mapping with something else than one.')
+    raise UnsafePickleError('It makes a mapping from what is not a mapping.')
   return args[0] if args else {}
 
 
@@ -112,7 +124,7 @@ def _scalar(dtype, data) -> np.ndarray:
 
 
 def _no_instances(*_):
-  raise UnsafePickleError('It makes an array in no way that NumPy does.')
+  raise UnsafePickleError('It makes an array in a way that NumPy never does.')
 
 
 _new_array = _StandIn(_Array)
@@ -120,7 +132,7 @@ _new_array = _StandIn(_Array)
 
 def _jax_array(function, args, state, _) -> _Array:
   if function is not _new_array:
-    raise UnsafePickleError('It makes a JAX array of something else.')
+    raise UnsafePickleError('It makes a JAX array from what is not an array.')
   array = _Array(*args)
   array.__setstate__(state)
   return array
@@ -128,10 +140,12 @@ def _jax_array(function, args, state, _) -> _Array:
 
 _STAND_INS = {
   ('numpy', 'dtype'): _StandIn(_Dtype),
-  ('numpy', 'ndarray'): _StandIn(_no_instances),  # Only ever an argument.
+  # NumPy passes this class to `_reconstruct` and never calls it.
+  ('numpy', 'ndarray'): _StandIn(_no_instances),
   ('collections', 'OrderedDict'): _StandIn(_mapping),
 }
-for _core in ('numpy.core', 'numpy._core'):  # Before and since NumPy 2.
+# NumPy 2 renamed the module.
+for _core in ('numpy.core', 'numpy._core'):
   _STAND_INS[f'{_core}.multiarray', '_reconstruct'] = _new_array
   _STAND_INS[f'{_core}.multiarray', 'scalar'] = _StandIn(_scalar)
 for _name in ('FlatMapping', 'FlatMap', 'frozendict'):
@@ -143,15 +157,17 @@ for _name in (
   _STAND_INS[_name] = _StandIn(_jax_array)
 
 
-# Those that number an object; real files do so in order.
+# These opcodes give an object a number. Real files number objects in order.
 _PUTS = ('PUT', 'BINPUT', 'LONG_BINPUT')
 _TUPLES = ('TUPLE', 'TUPLE1', 'TUPLE2', 'TUPLE3')
-# The published file has a few for each of its 800 arrays. Nested tuples are
-# hashed by a function that calls itself.
+# Python hashes nested tuples by recursion, so very deep ones would overflow the
+# stack. The published file has only a few tuples for each of its 800 arrays.
 _MOST_TUPLES = 20_000
 
 
 class _Unpickler(pickle.Unpickler):
+  """An unpickler that replaces or refuses every name."""
+
   def find_class(self, module, name):
     if (module, name) not in _STAND_INS:
       raise UnsafePickleError(
@@ -162,16 +178,17 @@ class _Unpickler(pickle.Unpickler):
 
 
 def load_params_and_state(path: str | os.PathLike) -> tuple[Entries, Entries]:
-  """Reads the published format: an object array of two nested dictionaries.
+  """Reads the published format, an object array of two nested dictionaries.
 
   Returns:
-    Parameters and state: arrays by the name of their module and their own.
+    The parameters and the state. Both are dictionaries from the name of a
+    module to its arrays, which are a dictionary by their own names.
 
   Raises:
-    UnsafePickleError: for a name, a call or a type that such a file does not
-      have. Nothing of it has been run.
-    ValueError: for any other file.
-    OSError: if it cannot be read.
+    UnsafePickleError: If the file has a name, a call or a type that a file of
+      parameters does not need. Nothing in the file has been run.
+    ValueError: If the file is damaged, or of another kind.
+    OSError: If the file cannot be read.
   """
   with open(path, 'rb') as file:
     try:
@@ -182,7 +199,7 @@ def load_params_and_state(path: str | os.PathLike) -> tuple[Entries, Entries]:
       raise UnsafePickleError(
         f'{path} is refused: {error} Nothing in it was run.'
       ) from None
-    # Whatever a damaged pickle makes of the unpickler.
+    # A damaged pickle can make the unpickler raise any exception.
     except Exception as error:
       raise ValueError(
         f'{path} is damaged or no NumPy file of [params, state]: '
@@ -209,7 +226,7 @@ def _check_header(file) -> None:
 
 
 def _check_opcodes(file) -> None:
-  """Refuses what only makes the unpickler take memory or overflow its stack."""
+  """Refuses opcodes that would exhaust the unpickler's memory or stack."""
   start, tuples = file.tell(), 0
   for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
     if opcode.name in _PUTS and int(argument) > count:
@@ -221,6 +238,7 @@ def _check_opcodes(file) -> None:
 
 
 def _entries(tree, what: str) -> Entries:
+  """Returns the arrays of `params` or `state`, with every type checked."""
   if not isinstance(tree, dict):
     raise ValueError(f'{what} is no dictionary but a {type(tree).__name__}.')
   return {

@@ -1,13 +1,13 @@
-"""Wilson's interval against published numbers and its own coverage."""
+"""Intervals have the published bounds and cover as often as they claim."""
 
 import numpy as np
 import pytest
 
-from classifiers.intervals import accuracy_interval, accuracy_of
+from classifiers.evaluation.intervals import accuracy_interval, accuracy_of
 
 
 def test_the_interval_is_wilsons():
-  # Agresti and Coull (1998): 0 of 10 and 5 of 10.
+  # Agresti and Coull (1998) give these bounds for 0 and 5 of 10.
   assert accuracy_interval(0, 10) == pytest.approx((0, 0.2775), abs=1e-4)
   assert accuracy_interval(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
 

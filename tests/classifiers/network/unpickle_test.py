@@ -15,7 +15,10 @@ import sys
 import numpy as np
 import pytest
 
-from classifiers.unpickle import UnsafePickleError, load_params_and_state
+from classifiers.network.unpickle import (
+  UnsafePickleError,
+  load_params_and_state,
+)
 
 WEIGHTS = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -40,7 +43,7 @@ def pair(params, state=None) -> np.ndarray:
 
 
 def global_and_call(module: str, name: str, argument: str) -> bytes:
-  """A hand-written pickle: the global, called with one text, protocol 4."""
+  """Returns a pickle, of protocol 4, that calls a name with one string."""
   text = lambda t: b'\x8c' + bytes([len(t)]) + t.encode()  # noqa: E731
   return (
     b'\x80\x04'
@@ -73,7 +76,7 @@ def test_arrays_dicts_text_and_scalars_are_read(tmp_path, protocol):
 
 
 class Written:
-  """Pickles as a call of `called`."""
+  """An object whose pickle is a call of `called`."""
 
   def __init__(self, *args):
     self.args = args
@@ -83,11 +86,11 @@ class Written:
 
 
 def called(*_):
-  """Stands in a pickle's place for a name that is not installed."""
+  """A function whose name in a pickle is replaced with another name."""
 
 
 def pickled_as(module: str, name: str, array: np.ndarray) -> bytes:
-  """The array's pickle, with what calls `called` calling that name instead."""
+  """Returns the pickle of an array, with `called` replaced by another name."""
   content = pickle.dumps(array, 3)
   ours = f'c{called.__module__}\ncalled\n'.encode()
   assert ours in content
@@ -126,7 +129,7 @@ def test_files_written_before_numpy_2_are_read(tmp_path):
 
 
 class Exploit:
-  """Calls `function(*args)` when it is unpickled by pickle."""
+  """An object that calls `function(*args)` when pickle unpickles it."""
 
   def __init__(self, function, *args):
     self.call = function, args
@@ -175,12 +178,12 @@ def test_the_exploits_would_work(tmp_path):
 @pytest.mark.parametrize(
   ('module', 'name'),
   [
-    # Dotted names are attributes of what they begin with.
+    # An ordinary unpickler looks up a dotted name attribute by attribute.
     ('numpy._core.multiarray', '_reconstruct.__globals__'),
     ('numpy', 'dtype.__class__'),
     ('numpy.core.multiarray', 'fromstring'),
     ('numpy.testing._private.utils', 'runstring'),
-    ('classifiers.unpickle', 'load_params_and_state'),
+    ('classifiers.network.unpickle', 'load_params_and_state'),
     ('collections', 'OrderedDict.__init__.__globals__'),
     ('builtins', 'getattr'),
     ('', ''),
@@ -188,7 +191,7 @@ def test_the_exploits_would_work(tmp_path):
 )
 def test_names_beyond_the_list_are_refused(tmp_path, module, name):
   content = global_and_call(module, name, 'x')
-  assert list(pickletools.genops(content))  # It is a pickle.
+  assert list(pickletools.genops(content))  # The content is a valid pickle.
   with pytest.raises(UnsafePickleError, match='names'):
     load_params_and_state(write(tmp_path / 'p.npy', content))
 
@@ -196,10 +199,10 @@ def test_names_beyond_the_list_are_refused(tmp_path, module, name):
 @pytest.mark.parametrize(
   'content',
   [
-    # BUILD on a stand-in, to change what it calls.
+    # These use the opcode BUILD to change the function of a stand-in.
     b'\x80\x04\x8c\x05numpy\x8c\x05dtype\x93}\x8c\x09_function\x8c\x01xsb.',
     b'\x80\x04\x8c\x05numpy\x8c\x05dtype\x93N}\x8c\x01a\x8c\x01xs\x86b.',
-    # A mapping, a scalar and a JAX array made of something else.
+    # These make a mapping, a dtype or an array from unsuitable arguments.
     global_and_call('collections', 'OrderedDict', 'x'),
     global_and_call('numpy', 'ndarray', 'x'),
     global_and_call('numpy', 'dtype', 'V8'),
@@ -214,7 +217,7 @@ def test_stand_ins_take_nothing_else(tmp_path, content):
 
 
 def array_with(state) -> bytes:
-  """The pickle of a float32 array whose state is replaced."""
+  """Returns the pickle of a float32 array with a replaced state."""
   function, args, (version, shape, dtype, order, data) = WEIGHTS.__reduce__()
   default = {'shape': shape, 'data': data}
   new = default | state
@@ -244,8 +247,10 @@ def test_arrays_are_as_large_as_their_bytes(tmp_path, state):
 @pytest.mark.parametrize(
   'content',
   [
-    b'\x80\x04Nr\x00\xe1\xf5\x05.',  # Object number 100,000,000.
-    b'\x80\x04})' + b'\x85' * 3_000_000 + b'Ks.',  # A key of nested tuples.
+    # This gives an object the number 100,000,000.
+    b'\x80\x04Nr\x00\xe1\xf5\x05.',
+    # This has a dictionary key of deeply nested tuples.
+    b'\x80\x04})' + b'\x85' * 3_000_000 + b'Ks.',
   ],
   ids=['numbers', 'depth'],
 )

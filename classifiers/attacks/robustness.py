@@ -1,4 +1,4 @@
-"""How many images a classifier still gets right when they are attacked."""
+"""The images that a classifier still classifies correctly under an attack."""
 
 from __future__ import annotations
 
@@ -9,23 +9,32 @@ from jaxtyping import Bool, Int, UInt8
 from tqdm import tqdm
 
 from classifiers.attacks.balls import Ball
-from classifiers.attacks.pgd import Objective, pgd
+from classifiers.attacks.objectives import Objective
+from classifiers.attacks.pgd import pgd
 from classifiers.attacks.square import square
 
 Images = UInt8[np.ndarray, 'n height width channels']
 Labels = Int[np.ndarray, 'n']
 Classifier = Callable[[np.ndarray], np.ndarray]
-# From images and labels to adversarial images.
+# A function from images and their labels to adversarial images.
 Attack = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-# Images that are attacked together.
+# The number of images that are attacked together.
 _CHUNK = 64
 
 
 def gradient_attack(
   objective: Objective, ball: Ball, steps: int, restarts: int, seed: int
 ) -> Attack:
-  """PGD on an objective; its results are rounded to 8 bits."""
+  """Returns a PGD attack, whose results are rounded to 8 bits in the ball.
+
+  Args:
+    objective: The loss to increase.
+    ball: The perturbations that are allowed.
+    steps: The number of steps in each restart.
+    restarts: The number of searches.
+    seed: The seed of the starting points.
+  """
   random = np.random.default_rng(seed)
 
   def attack(images, labels):
@@ -40,7 +49,14 @@ def gradient_attack(
 def square_attack(
   classifier: Classifier, ball: Ball, queries: int, seed: int
 ) -> Attack:
-  """Square on the classifier itself."""
+  """Returns a Square attack.
+
+  Args:
+    classifier: The classifier to attack, a function from images to logits.
+    ball: The perturbations that are allowed.
+    queries: The largest number of queries for each image.
+    seed: The seed of the squares.
+  """
   random = np.random.default_rng(seed)
   return lambda images, labels: (
     square(classifier, images, labels, ball, queries, random).images
@@ -55,16 +71,16 @@ def withstood(
   attack: Attack,
   progress: str | None = None,
 ) -> Bool[np.ndarray, 'n']:
-  """Whether each image is classified correctly, before and under the attack.
+  """Returns whether each image is classified correctly in spite of an attack.
 
   Args:
-    classifier: maps uint8 images to logits.
-    images: the originals.
-    labels: the right classes.
-    correct: whether each original is classified correctly; the others are not
-      attacked.
-    attack: given the originals.
-    progress: what to call a bar; None shows none.
+    classifier: A function from uint8 images to logits.
+    images: The original images.
+    labels: The right classes.
+    correct: Whether each original is classified correctly. Those that are not
+      are not attacked, and the result for them is False.
+    attack: The attack, which is given the originals.
+    progress: The name of a progress bar. None shows no bar.
   """
   robust = np.zeros(len(images), bool)
   indices = np.flatnonzero(correct)

@@ -1,11 +1,14 @@
-"""The network's own properties; its numbers are in `import_published_test`."""
+"""The network has the published size, strides and batch norm.
+
+Its logits are compared in `import_published_test.py`.
+"""
 
 import jax
 import numpy as np
 import pytest
 
 from classifiers import ModelSpec, WideResNet
-from classifiers.wide_resnet import blocks_per_layer
+from classifiers.network.wide_resnet import blocks_per_layer
 
 X = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype(np.float32)
 

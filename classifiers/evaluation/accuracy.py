@@ -1,0 +1,63 @@
+"""The classification of a split, from its images or its representations."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool
+from tqdm import tqdm
+
+from classifiers.data import Split
+from classifiers.defence.classifier import classifier_of
+from classifiers.defence.inputs import in_batches
+from classifiers.network.model import Model
+
+
+def correctly_classified(
+  model: Model, split: Split, batch_size: int, progress: bool = False
+) -> Bool[np.ndarray, 'n']:
+  """Returns whether each image of a split is classified correctly.
+
+  A model of representations uses those that the split holds. If the split holds
+  images only, they are transformed first.
+
+  Args:
+    model: A classifier of representations or of images.
+    split: A split of `cifar10_linac`, or of a dataset of images.
+    batch_size: The number of images that are classified together.
+    progress: Whether to show a progress bar.
+
+  Raises:
+    ValueError: If the representations in the split were made with another
+      config than those that the model was trained on.
+  """
+  if (
+    model.spec.inputs == 'representation'
+    and 'representation' in split.builder.info.features
+  ):
+    _check_config(model, split)
+    feature = 'representation'
+    classify = lambda batch: in_batches(  # noqa: E731
+      lambda x: model.logits(np.asarray(x, np.float32)), batch, batch_size
+    )
+  else:
+    feature = 'image'
+    classify = classifier_of(model, batch_size=batch_size)
+  bar = tqdm(total=split.count, unit=' images', disable=not progress)
+  correct = []
+  for batch, labels in split.batches(feature, batch_size):
+    correct.append(classify(batch).argmax(axis=1) == labels)
+    bar.update(len(labels))
+  bar.close()
+  return np.concatenate(correct)
+
+
+def _check_config(model: Model, split: Split) -> None:
+  """Refuses representations that the model was not trained on."""
+  config = split.builder.builder_config
+  name = config.name if config else ''
+  if name != model.spec.config_name:
+    raise ValueError(
+      f'The model was trained on cifar10_linac/{model.spec.config_name}, but '
+      f'the representations of {name} have another key or transform. Pass '
+      f'--dataset=cifar10_linac/{model.spec.config_name}.'
+    )

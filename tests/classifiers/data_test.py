@@ -1,0 +1,29 @@
+"""Splits are read in their order, or in the random order of an epoch."""
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from classifiers.data import find_split
+from tests.classifiers.conftest import TINY
+
+
+def test_epochs_are_orders_of_the_same_examples(tiny_dir):
+  split = find_split(f'cifar10_linac/{TINY.name}', 'train', str(tiny_dir))
+  labels = [
+    np.concatenate(
+      [b['label'] for b in split.shuffled_batches(('label',), 20, 0, epoch)]
+    )
+    for epoch in (0, 0, 1)
+  ]
+  np.testing.assert_array_equal(labels[0], labels[1])
+  assert (labels[0] != labels[2]).any()
+  np.testing.assert_array_equal(np.bincount(labels[2]), [10] * 10)
+
+
+def test_the_order_of_a_split_is_the_datasets(tiny_dir):
+  split = find_split(f'cifar10_linac/{TINY.name}', 'train', str(tiny_dir))
+  source = tfds.builder('sample', data_dir=tiny_dir).as_data_source('train')
+  labels = [label for _, label in split.examples('image')]
+  assert labels == [example['label'] for example in source]
+  batches = list(split.batches('representation', 30))
+  assert [len(y) for _, y in batches] == [30, 30, 30, 10]

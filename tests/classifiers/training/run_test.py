@@ -1,0 +1,71 @@
+"""A run in a folder learns, continues exactly and protects its folder."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from classifiers import load_model
+from classifiers.evaluation.accuracy import correctly_classified
+from classifiers.training.run import train
+from tests.classifiers.training.conftest import CONFIG
+
+
+def assert_equal(one, other):
+  jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+@pytest.mark.nightly
+def test_a_run_that_was_stopped_gives_the_same_numbers(tmp_path, trainer):
+  few = {'split': 'train[:40]'}
+  whole, losses = train(trainer(**few), tmp_path / 'whole')
+  assert len(losses) == 3
+
+  stopped = trainer(**few)
+  run_epoch = stopped.epoch
+
+  def stop_in_the_second_epoch(state, on_step):
+    if state.step:
+      raise KeyboardInterrupt
+    return run_epoch(state, on_step)
+
+  stopped.epoch = stop_in_the_second_epoch
+  with pytest.raises(KeyboardInterrupt):
+    train(stopped, tmp_path / 'stopped')
+  resumed, remaining = train(trainer(**few), tmp_path / 'stopped')
+  assert remaining == losses[1:]
+  assert_equal(resumed, whole)
+  assert_equal(
+    *(
+      load_model(tmp_path / run / 'model.safetensors').variables
+      for run in ('whole', 'stopped')
+    )
+  )
+
+
+def test_a_classifier_learns(tmp_path, trainer):
+  # From 100 examples, a network of this size cannot learn with mixup in so
+  # few epochs.
+  config = dataclasses.replace(CONFIG, epochs=12, mixup=False)
+  runner = trainer(config)
+  state, losses = train(runner, tmp_path)
+  assert losses[-1] < losses[0] / 2
+  correct = correctly_classified(runner.model(state), runner.split, 50)
+  assert correct.mean() > 0.25  # Guesses are right in a tenth of cases.
+
+
+def test_representations_are_trained_on(tmp_path, trainer):
+  config = dataclasses.replace(CONFIG, epochs=1)
+  runner = trainer(config, 'representation', 'train[:40]')
+  state, _ = train(runner, tmp_path)
+  assert load_model(tmp_path / 'model.safetensors').spec.in_channels == 8
+  assert int(state.step) == 2
+
+
+def test_another_run_is_not_overwritten(tmp_path, trainer):
+  config = dataclasses.replace(CONFIG, epochs=1)
+  train(trainer(config, split='train[:40]'), tmp_path)
+  other = dataclasses.replace(config, learning_rate=1e-4)
+  with pytest.raises(ValueError, match='holds another run'):
+    train(trainer(other), tmp_path)
