@@ -18,11 +18,15 @@ import argparse
 import dataclasses
 import pathlib
 import secrets
+import shlex
 import sys
 
+from linac_tfds import Cifar10Linac
 from linac_tfds.sources import find_source, is_prepared
 from pipelines.command_line import console
+from pipelines.command_line.command import mending_command
 from pipelines.command_line.console import Parser
+from pipelines.dataset.metadata import read_metadata
 from pipelines.dataset.published import (
   Published,
   check_published,
@@ -110,6 +114,29 @@ def _with_source(
   return dataclasses.replace(dataset, plan=plan)
 
 
+def mending_advice(directory: pathlib.Path, checks: list[Check]) -> str:
+  """The command that mends what a build can mend, or an empty text.
+
+  A build fits shards again whose bytes are not those of their manifest, and
+  writes describing files anew. It cannot mend what the manifests say as well.
+  """
+  failed = {check.name for check in checks if check.num_failed}
+  if not failed & {'metadata', 'shards'}:
+    return ''
+  try:
+    plan = open_published(directory).plan
+    num_bad = sum(read_metadata(directory).bad_examples.values())
+  except (OSError, ValueError):
+    return ''
+  if plan.version != str(Cifar10Linac.VERSION):
+    return ''
+  arguments = mending_command(plan, skips_bad=num_bad > 0).arguments()
+  return (
+    'This mends shards and describing files; it fits only what is damaged:\n  '
+    + shlex.join(['python', '-m', 'pipelines.build', *arguments])
+  )
+
+
 def _parse(argv: list[str]) -> argparse.Namespace:
   parser = Parser(
     prog='python -m pipelines.verify',
@@ -175,6 +202,8 @@ def main(argv: list[str]) -> int:
     return 130
   print(directory)
   print_checks(checks)
+  if advice := mending_advice(directory, checks):
+    print(printable(advice))
   return int(any(check.num_failed for check in checks))
 
 

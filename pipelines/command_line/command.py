@@ -19,6 +19,7 @@ from pipelines.command_line import seed_ranges
 from pipelines.dataset.metadata import INFO_FILE
 from pipelines.errors import BuildError
 from pipelines.files import storage
+from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.settings import Settings, check_options, option
 from pipelines.plan.shards import DATASET
 from pipelines.preparation.checks import check_folder
@@ -155,3 +156,30 @@ def _given(options) -> list[str]:
       text = ','.join(value) if isinstance(value, tuple) else value
       found.append(f'--{field.name}={text}')
   return found
+
+
+def mending_command(plan: DatasetPlan, skips_bad: bool) -> Command:
+  """The command that mends a published dataset.
+
+  Args:
+    plan: The plan that its metadata describe.
+    skips_bad: Whether bad examples were left out of it.
+  """
+  private = plan.private_key
+  settings = dataclasses.replace(
+    plan.settings,
+    splits=tuple(split for split, _ in plan.splits),
+    # Splits that are smaller were not limited.
+    max_examples_per_split=max(size for _, size in plan.splits),
+    on_bad_example='skip' if skips_bad else 'stop',
+    private_key_file='PATH' if private else None,
+    check_hashes=True,
+  )
+  return Command(
+    data_dir=plan.data_dir,
+    source=plan.source.name,
+    config_name=private.name if private else None,
+    seeds=() if private else (plan.seed,),
+    transform=plan.config,
+    settings=settings,
+  )

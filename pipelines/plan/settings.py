@@ -66,7 +66,7 @@ def check_options(options) -> None:
   """
   for field in dataclasses.fields(options):
     value, facts = getattr(options, field.name), field.metadata
-    if not facts or value is None:
+    if not facts or (value is None and field.default is None):
       continue
     if value in ('', ('',)):
       raise ValueError(f'{field.name} is empty; is a shell variable not set?')

@@ -59,7 +59,7 @@ def _layer(dataset: Published) -> str:
 
 def _left_out(dataset: Published) -> str:
   count = sum(dataset.metadata.bad_examples.values())
-  limit = dataset.metadata.min_psnr
+  limit = dataset.plan.settings.min_psnr
   reasons = '' if limit is None else f'; fits must reach {limit} dB'
   return f'{count:,} that could not be fitted{reasons}' if count else ''
 

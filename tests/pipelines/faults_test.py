@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import subprocess
 
@@ -14,6 +15,8 @@ import psutil
 import pytest
 
 import linac_tfds
+from pipelines import verify
+from pipelines.build import main as build_main
 from tests.pipelines.commands import staged_manifests, start, wait_until
 
 # 30 shards, fitted in seconds.
@@ -115,14 +118,32 @@ def test_a_published_dataset_with_holes_is_mended(undisturbed, published):
   shards = sorted(target(published).glob('cifar10_linac-*'))
   shards[3].unlink()
   os.truncate(shards[5], 5000)
-  data = bytearray(shards[9].read_bytes())
-  data[len(data) // 2] ^= 1
-  shards[9].write_bytes(data)
   (target(published) / 'manifests' / f'{shards[7].name}.json').unlink()
   output = finish(published)
-  assert ' 16 fitted' in output
-  assert ' 104 found finished' in output
+  assert ' 12 fitted' in output
+  assert ' 108 found finished' in output
   assert files(published) == files(undisturbed)
+
+
+def test_verify_tells_the_command_that_mends_a_flipped_bit(
+  undisturbed, published, capsys
+):
+  shard = sorted(target(published).glob('cifar10_linac-*'))[9]
+  data = bytearray(shard.read_bytes())
+  data[len(data) // 2] ^= 1
+  shard.write_bytes(data)
+  # Whoever does not read all files cannot notice it.
+  assert 'nothing was fitted' in finish(published)
+  assert verify.main([str(target(published)), '--quick']) == 1
+  command = capsys.readouterr().out.strip().splitlines()[-1]
+  _, _, module, *arguments = shlex.split(command)
+  assert module == 'pipelines.build'
+  assert build_main(arguments) == 0
+  output = capsys.readouterr().out
+  assert ' 4 fitted' in output
+  assert ' 116 found finished' in output
+  assert files(published) == files(undisturbed)
+  assert verify.main([str(target(published)), '--quick']) == 0
 
 
 @pytest.mark.parametrize('name', ['features.json', 'dataset_info.json'])
@@ -141,10 +162,9 @@ def test_a_damaged_source_is_told_and_can_be_restored(undisturbed, sample_dir):
   data = path.read_bytes()
   os.truncate(path, len(data) // 2)
   error = fail(start(sample_dir, *CONFIG))
-  assert f'train of {path.parent} cannot be read' in error
+  assert f'The source sample in {path.parent} cannot be read' in error
   path.write_bytes(data)
-  kept = 4 * len(staged_manifests(sample_dir))
-  assert f' {kept} found finished' in finish(sample_dir)
+  finish(sample_dir)
   assert files(sample_dir) == files(undisturbed)
 
 

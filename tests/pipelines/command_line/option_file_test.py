@@ -4,6 +4,7 @@ import pytest
 from apache_beam.options import pipeline_options
 
 from pipelines.command_line import options
+from pipelines.runners.runner import find_runner
 from transforms import LinacConfig
 
 
@@ -70,7 +71,8 @@ def test_options_of_a_runner(parse):
     experiments = ['a', 'b']
     streaming = true
   """)
-  view = command.beam.view_as
+  flags = command.beam_flags
+  view = find_runner(command.runner, flags).options().view_as
   assert view(pipeline_options.GoogleCloudOptions).job_name == 'linac'
   assert view(pipeline_options.DebugOptions).experiments[:2] == ['a', 'b']
   assert view(pipeline_options.StandardOptions).streaming

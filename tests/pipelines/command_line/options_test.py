@@ -4,8 +4,9 @@ import pytest
 from apache_beam.options import pipeline_options
 
 from pipelines.command_line import arguments, options
+from pipelines.command_line.command import Command
 from pipelines.plan.settings import Settings
-from pipelines.runners.local.devices import default_workers
+from pipelines.runners.runner import find_runner
 from transforms import LinacConfig
 
 NON_DEFAULT = {
@@ -33,10 +34,9 @@ NON_DEFAULT = {
 def test_defaults():
   command = options.parse([])
   assert command.configs[0].name == f'seed_{LinacConfig().seed}'
-  assert command.settings == Settings(
-    direct_num_workers=default_workers(), file_format='tfrecord'
-  )
-  assert (command.runner, command.beam) == (None, None)
+  assert command == Command()
+  assert command.settings == Settings()
+  assert (command.runner, command.beam_flags) == (None, ())
 
 
 @pytest.mark.parametrize('joined', [True, False])
@@ -84,16 +84,17 @@ def test_beam_options_are_passed_on():
     ['--runner=DataflowRunner', '--seed=1', '--job_name=linac']
   )
   assert command.runner == 'DataflowRunner'
-  view = command.beam.view_as(pipeline_options.GoogleCloudOptions)
+  runner = find_runner(command.runner, command.beam_flags)
+  view = runner.options().view_as(pipeline_options.GoogleCloudOptions)
   assert view.job_name == 'linac'
 
 
 def test_options_of_dask_are_known_once_it_is_asked_for():
   pytest.importorskip('dask')
   argv = ['--runner=DaskRunner', '--dask_scheduler_file=scheduler.json']
-  assert options.parse(argv).beam.get_all_options()['scheduler_file'] == (
-    'scheduler.json'
-  )
+  command = options.parse(argv)
+  given = find_runner(command.runner, command.beam_flags).options()
+  assert given.get_all_options()['scheduler_file'] == 'scheduler.json'
 
 
 @pytest.mark.parametrize(
