@@ -5,6 +5,10 @@ Exports are lazy, so that what needs no JAX does not import it.
 
 import importlib
 
+from linac_config import shadowed
+
+shadowed.check()
+
 _EXPORTS = {
   'DefendedClassifier': 'defended',
   'Model': 'model',
@@ -20,5 +24,9 @@ __all__ = list(_EXPORTS)
 def __getattr__(name: str):
   if name not in _EXPORTS:
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-  module = importlib.import_module(f'.{_EXPORTS[name]}', __name__)
+  try:
+    module = importlib.import_module(f'.{_EXPORTS[name]}', __name__)
+  except ImportError:
+    shadowed.check('transforms')
+    raise
   return getattr(module, name)
