@@ -8,6 +8,8 @@ emits, and collects no metrics; the flow is one line, without bundles.
 
 from __future__ import annotations
 
+import os
+
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.dask.dask_runner import DaskOptions, DaskRunner
@@ -36,6 +38,8 @@ def run(
     for staging in stagings
     for task in plan_tasks(staging, workers.accelerated)
   ]
+  # A cluster that Dask starts here is to import none of the user's modules.
+  os.environ['PYTHONSAFEPATH'] = '1'
   dask_options = options.view_as(DaskOptions)
   if not (dask_options.npartitions or dask_options.partition_size):
     dask_options.partition_size = -(-len(tasks) // _MAX_PARTITIONS)
