@@ -25,6 +25,7 @@ import pathlib
 import sys
 import time
 
+from linac_config import invocation
 from pipelines.command_line import console
 from pipelines.command_line.console import Parser
 from pipelines.dataset.overview import find_statuses, is_of_all_configs
@@ -53,7 +54,7 @@ def watch(directory: pathlib.Path) -> None:
 
 def _parse(argv: list[str]) -> argparse.Namespace:
   parser = Parser(
-    prog='python -m pipelines.status',
+    prog=invocation.command('status'),
     description='Says how far the build of a LINAC dataset is.',
     epilog='Exit status: 0 if all is finished or running, 1 if a build stopped '
     'or failed, 2 if there is none, 130 after Ctrl-C.',

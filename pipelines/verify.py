@@ -20,6 +20,7 @@ import pathlib
 import secrets
 import sys
 
+from linac_config import invocation
 from linac_tfds.sources import find_source, is_prepared
 from pipelines.command_line import console
 from pipelines.command_line.console import Parser
@@ -111,7 +112,7 @@ def _with_source(
 
 def _parse(argv: list[str]) -> argparse.Namespace:
   parser = Parser(
-    prog='python -m pipelines.verify',
+    prog=invocation.command('verify'),
     description='Verifies a published LINAC dataset.',
     epilog='Exit status: 0 if all that was checked is sound, 1 if not, 2 if it '
     'cannot be checked, 130 after Ctrl-C.',

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import sys
 
-from linac_config import config_names
+from linac_config import config_names, invocation
 from linac_config.config import (
   ACTIVATIONS,
   KEY_DERIVATIONS,
@@ -29,6 +29,20 @@ exit status:
 The same command goes on where a build stopped. docs/errors.md has the messages
 and what to do.
 """
+
+# What most builds are told, in the order of `--help`.
+_COMMON = (
+  'help',
+  'source',
+  'data_dir',
+  'seed',
+  'seeds',
+  'precision',
+  'plan',
+  'overwrite',
+  'config',
+  'verbose',
+)
 
 
 class _Help(argparse.Action):
@@ -58,7 +72,7 @@ class _Help(argparse.Action):
 def build_parser() -> Parser:
   """A parser of this project's options."""
   parser = Parser(
-    prog='python -m pipelines.build',
+    prog=invocation.command('build'),
     usage='%(prog)s [OPTION]... [OPTION OF A BEAM RUNNER]...',
     description='Builds LINAC datasets, or goes on where a build stopped.',
     epilog=_EPILOG,
@@ -80,6 +94,12 @@ def build_parser() -> Parser:
     '--source_data_dir',
     help='where the source is prepared (default: --data_dir, then '
     "TFDS's folder; else it is downloaded into --data_dir)",
+  )
+  parser.add_argument(
+    '--download_dir',
+    metavar='DIR',
+    help='where downloaded files of the source are kept (default: the folder '
+    'downloads in --data_dir)',
   )
   parser.add_argument(
     '--seeds',
@@ -206,7 +226,17 @@ def build_parser() -> Parser:
       metavar='X',
       help=_field_help(field),
     )
+  _list_first(parser, 'common options', _COMMON)
   return parser
+
+
+def _list_first(parser: Parser, title: str, names: tuple[str, ...]) -> None:
+  """Has `--help` list some options first, in a group of their own."""
+  chosen = [parser._option_string_actions[f'--{name}'] for name in names]
+  for group in parser._action_groups:
+    group._group_actions = [a for a in group._group_actions if a not in chosen]
+  parser.add_argument_group(title)._group_actions = chosen
+  parser._action_groups.insert(0, parser._action_groups.pop())
 
 
 def _field_help(field: dataclasses.Field) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 
-from linac_config import config_names
+from linac_config import config_names, invocation
 from linac_tfds import LinacBuilderConfig
 from pipelines.command_line import seed_ranges
 from pipelines.command_line.after_build import size_text
@@ -189,7 +189,7 @@ def _command(
     value = getattr(settings, field.name)
     if value != field.default and field.name in _REPEATED:
       options[field.name] = ','.join(value) if field.name == 'splits' else value
-  command = ['python', '-m', 'pipelines.build']
+  command = invocation.command('build').split()
   command += [f'--{name}={value}' for name, value in options.items()]
   command += ['--strict_devices'] * settings.strict_devices
   return command + ['--overwrite'] * settings.overwrite + runner.arguments()

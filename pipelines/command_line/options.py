@@ -105,6 +105,7 @@ def parse(argv: list[str]) -> Command:
     'data_dir',
     'source_data_dir',
     'splits',
+    'download_dir',
     'private_key_file',
     'compilation_cache',
     'config',

@@ -11,7 +11,7 @@ import re
 import tensorflow_datasets as tfds
 from google.protobuf import json_format
 
-from linac_config import config_names
+from linac_config import config_names, invocation
 from linac_config.config import LinacConfig
 from linac_tfds.schema import STORAGE_DTYPES, ImageSchema, example_features
 from pipelines.dataset.manifest import Manifest, describes
@@ -99,8 +99,9 @@ def read_manifests(dataset: Published) -> dict[ShardSpec, Manifest]:
     manifest = strict_json.read(path, Manifest)
     if not describes(manifest, dataset.plan, shard):
       raise ValueError(
-        f'{path} is not the manifest of its shard. `python -m pipelines.verify '
-        f'{dataset.directory}` says what is wrong.'
+        f'{path} is not the manifest of its shard. '
+        f'`{invocation.command("verify")} {dataset.directory}` says what is '
+        'wrong.'
       )
     return manifest
 

@@ -12,6 +12,7 @@ from apache_beam.options.pipeline_options import (
   TestOptions,
 )
 
+from linac_config import invocation
 from pipelines.errors import BuildError, reason_of
 from pipelines.planning.make_plan import Settings
 from pipelines.runners.pipeline import Workers, build_datasets
@@ -71,8 +72,9 @@ def run(
     print('A dry run: no job was submitted.')
   elif not waits:
     print(
-      "The job is handed over. `python -m pipelines.status` counts a dataset's "
-      'finished shards, but calls a build stopped that nobody waits for.'
+      f'The job is handed over. `{invocation.command("status")}` counts a '
+      "dataset's finished shards, but calls a build stopped that nobody waits "
+      'for.'
     )
   else:
     return True

@@ -16,7 +16,14 @@ from pipelines.runners.pipeline import build_datasets
 from tests.conftest import REPOSITORY
 from tests.pipelines.conftest import Lab
 
-PACKAGES = ['classifiers', 'transforms', 'linac_tfds', 'pipelines']
+PACKAGES = [
+  'classifiers',
+  'linac_cli',
+  'linac_config',
+  'linac_tfds',
+  'pipelines',
+  'transforms',
+]
 
 
 @pytest.fixture(scope='module')
