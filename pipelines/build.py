@@ -55,37 +55,6 @@ _KEPT = 'What is finished is kept.'
 _NOT_BEGUN = 'Stopped. What earlier runs finished is kept.'
 
 
-def build(
-  builder: Cifar10Linac,
-  settings: Settings,
-  runner=None,
-  beam_options=None,
-) -> None:
-  """Builds the builder's dataset, or goes on where a build stopped.
-
-  Prints what it is about to do, a progress bar and a summary.
-
-  Args:
-    builder: of the dataset; says the transform, the source and the folder.
-    settings: the rest.
-    runner: a Beam runner, by name or as an object; None, `'DirectRunner'` and
-      `'FnApiRunner'` stand for pinned processes on this machine.
-    beam_options: `PipelineOptions` for any other runner.
-
-  Raises:
-    BuildError: if it cannot start or go on; what is finished is kept.
-    ValueError: naming the value, if a setting does not fit.
-  """
-  failures = build_all(
-    [builder.builder_config],
-    lambda _: builder,
-    settings,
-    Runner(runner, beam_options),
-  )
-  for reason in failures.values():
-    raise BuildError(reason)
-
-
 def build_all(
   configs: list[LinacBuilderConfig],
   make_builder: Callable[[LinacBuilderConfig], Cifar10Linac],

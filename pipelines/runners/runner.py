@@ -25,7 +25,13 @@ class Runner:
   """
 
   def __init__(self, runner, beam_options):
-    """Takes them as `build.build` does."""
+    """Takes what a build is told.
+
+    Args:
+      runner: a Beam runner, by name or as an object; None, `'DirectRunner'` and
+        `'FnApiRunner'` stand for pinned processes on this machine.
+      beam_options: `PipelineOptions` for any other runner.
+    """
     self._runner = runner or _option(beam_options, 'StandardOptions', 'runner')
     self._options = beam_options
     self.name = _spelled(self._runner)
