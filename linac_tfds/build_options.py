@@ -116,10 +116,10 @@ def _flags_of(parser: argparse.ArgumentParser, name: str, value) -> list[str]:
   for action in parser._actions:
     if action.dest != name:
       continue
-    flags = _written(action, value)
     try:
+      flags = _written(action, json.loads(json.dumps(value)))
       found, unknown = parser.parse_known_args(flags)
-    except ValueError:
+    except (TypeError, ValueError):  # No text stands for it.
       continue
     if not unknown and str(getattr(found, name)) == str(value):
       return flags
