@@ -18,12 +18,14 @@ setuptools.setup(
   packages=setuptools.find_packages(
     include=[
       'classifiers*',
+      'linac_cli*',
       'linac_config*',
       'linac_tfds*',
       'pipelines*',
       'transforms*',
     ]
   ),
+  entry_points={'console_scripts': ['linac = linac_cli.main:main']},
   package_data={'': ['README.md', 'CITATIONS.bib', 'TAGS.txt', '*.jinja']},
   install_requires=[
     'apache-beam>=2.77',

@@ -8,6 +8,10 @@ first used, because JAX takes a second to import.
 
 import importlib
 
+from linac_config import shadowed
+
+shadowed.check()
+
 _EXPORTS = {
   'DefendedClassifier': 'defence.classifier',
   'Model': 'network.model',
@@ -23,5 +27,9 @@ __all__ = list(_EXPORTS)
 def __getattr__(name: str):
   if name not in _EXPORTS:
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-  module = importlib.import_module(f'.{_EXPORTS[name]}', __name__)
+  try:
+    module = importlib.import_module(f'.{_EXPORTS[name]}', __name__)
+  except ImportError:
+    shadowed.check('transforms')
+    raise
   return getattr(module, name)

@@ -4,7 +4,7 @@ A command can be started as `linac train` or as `python -m classifiers.train`.
 Messages that tell the user to run a command use the same form.
 """
 
-_MODULES = {
+COMMANDS = {
   'build': 'pipelines.build',
   'status': 'pipelines.status',
   'verify': 'pipelines.verify',
@@ -36,5 +36,5 @@ def command(name: str) -> str:
   Raises:
     KeyError: if there is no command of this name.
   """
-  module = _MODULES[name]
+  module = COMMANDS[name]
   return f'linac {name}' if _started_by_linac else f'python -m {module}'

@@ -1,15 +1,40 @@
 """TFDS datasets of LINAC representations. Importing registers them.
 
 `cifar10_linac` is the dataset; `sample` is a small set of drawn images to build
-it from where there is no network.
+it from where there is no network. The names in `__all__` are public. The
+transform itself, `linac`, is imported when first used, because JAX takes a
+second.
 """
 
-from linac_tfds.cifar10_linac.cifar10_linac_dataset_builder import (
-  Builder as Cifar10Linac,
-)
-from linac_tfds.cifar10_linac.cifar10_linac_dataset_builder import (
-  LinacBuilderConfig,
-)
-from linac_tfds.sample.sample_dataset_builder import Builder as Sample
+from linac_config import shadowed
 
-__all__ = ['Cifar10Linac', 'LinacBuilderConfig', 'Sample']
+try:
+  from linac_config.config import LinacConfig
+  from linac_tfds.cifar10_linac.cifar10_linac_dataset_builder import (
+    Builder as Cifar10Linac,
+  )
+  from linac_tfds.cifar10_linac.cifar10_linac_dataset_builder import (
+    LinacBuilderConfig,
+  )
+  from linac_tfds.sample.sample_dataset_builder import Builder as Sample
+except Exception as error:  # A user's `queue.py` can do anything.
+  shadowed.explain(error)
+  raise
+
+__all__ = [
+  'Cifar10Linac',
+  'LinacBuilderConfig',
+  'LinacConfig',
+  'Sample',
+  'linac',
+]
+
+
+def __getattr__(name: str):
+  if name != 'linac':
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+  if shadowed.hiding('transforms'):
+    from linac_tfds.own_transforms.transform import linac
+  else:
+    from transforms import linac
+  return linac

@@ -19,6 +19,7 @@ import argparse
 import pathlib
 import sys
 
+from linac_config import invocation
 from pipelines.command_line import console
 from pipelines.command_line.console import Parser
 from pipelines.dataset.published import (
@@ -97,7 +98,7 @@ def report(
 
 def _parse(argv: list[str]) -> argparse.Namespace:
   parser = Parser(
-    prog='python -m pipelines.report',
+    prog=invocation.command('report'),
     description='Writes a page about a published LINAC dataset.',
     epilog='Exit status: 0 if the page is there, 2 if not, 130 after Ctrl-C.',
     allow_abbrev=False,

@@ -27,6 +27,7 @@ import time
 
 from tqdm import tqdm
 
+from linac_config import invocation
 from pipelines.command_line import console
 from pipelines.command_line.console import Parser
 from pipelines.dataset.overview import Status, find_statuses, is_of_all_configs
@@ -96,7 +97,7 @@ def line(status: Status) -> str:
 
 def _parse(argv: list[str]) -> argparse.Namespace:
   parser = Parser(
-    prog='python -m pipelines.status',
+    prog=invocation.command('status'),
     description='Says how far the build of a LINAC dataset is.',
     epilog='Exit status: 0 if all is finished or running, 1 if a build stopped '
     'or failed, 2 if there is none, 130 after Ctrl-C.',

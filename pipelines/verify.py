@@ -21,6 +21,7 @@ import secrets
 import shlex
 import sys
 
+from linac_config import invocation
 from linac_tfds import Cifar10Linac
 from linac_tfds.sources import find_source, is_prepared
 from pipelines.command_line import console
@@ -133,13 +134,13 @@ def mending_advice(directory: pathlib.Path, checks: list[Check]) -> str:
   arguments = mending_command(plan, skips_bad=num_bad > 0).arguments()
   return (
     'This mends shards and describing files; it fits only what is damaged:\n  '
-    + shlex.join(['python', '-m', 'pipelines.build', *arguments])
+    + f'{invocation.command("build")} {shlex.join(arguments)}'
   )
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
   parser = Parser(
-    prog='python -m pipelines.verify',
+    prog=invocation.command('verify'),
     description='Verifies a published LINAC dataset.',
     epilog='Exit status: 0 if all that was checked is sound, 1 if not, 2 if it '
     'cannot be checked, 130 after Ctrl-C.',

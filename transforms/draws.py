@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Array, Float32, Int32
 
 from linac_config.config import LinacConfig
-from transforms import encoding, keys
+
+from . import encoding, keys
 
 # NumPy when drawn, JAX's inside a jitted fit.
 AnyArray = Array | np.ndarray

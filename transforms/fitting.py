@@ -6,8 +6,9 @@ import optax
 from jaxtyping import Array, Float
 
 from linac_config.config import LinacConfig
-from transforms import inr
-from transforms.draws import AnyArray, Draws
+
+from . import inr
+from .draws import AnyArray, Draws
 
 
 def fit(

@@ -22,8 +22,9 @@ from jax.experimental.pallas import triton
 from jaxtyping import Array, Float
 
 from linac_config.config import LinacConfig
-from transforms import inr
-from transforms.draws import AnyArray, Draws
+
+from . import inr
+from .draws import AnyArray, Draws
 
 _TILE = 64
 _HIGHEST = jax.lax.Precision.HIGHEST

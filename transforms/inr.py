@@ -6,7 +6,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from linac_config.config import LinacConfig
-from transforms.draws import Draws
+
+from .draws import Draws
 
 ACTIVATIONS = {
   'relu': nn.relu,

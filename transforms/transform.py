@@ -10,10 +10,11 @@ import numpy as np
 from jaxtyping import Float
 
 from linac_config import KeylessConfig, LinacConfig
-from transforms import encoding
-from transforms.draws import draw
-from transforms.fitting import fit
-from transforms.memory import images_in_memory
+
+from . import encoding
+from .draws import draw
+from .fitting import fit
+from .memory import images_in_memory
 
 
 @dataclasses.dataclass(frozen=True)

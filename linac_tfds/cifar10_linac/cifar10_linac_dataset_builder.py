@@ -7,12 +7,15 @@ import os
 import tensorflow_datasets as tfds
 
 from linac_config import KeylessConfig, LinacConfig, config_names
-from linac_tfds import schema, sources
+from linac_tfds import build_options, build_process, schema, sources
 
 _LICENSE = (
   "Images and labels: as their source is licensed; CIFAR-10's page names no "
   'licence. Code and metadata: Apache-2.0.'
 )
+
+# Environment variable of the key of private configs.
+_PRIVATE_KEY = 'LINAC_PRIVATE_KEY'
 
 
 class LinacBuilderConfig(tfds.core.BuilderConfig):
@@ -178,14 +181,23 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     """Builds the dataset unless it is there: hours of work for all of CIFAR-10.
 
     Prints what it is about to do first. An interrupted build goes on where it
-    stopped.
+    stopped. It is a process of its own, `linac build`, which knows this one's
+    environment and no Python objects: it finds a source whose builder is
+    defined in this program only if that is prepared.
 
     Args:
       download_dir: where files of the source are downloaded to.
       download_config: of it, `max_examples_per_split`, `download_mode`,
-        `beam_runner` and `beam_options` are respected.
+        `beam_runner` and `beam_options` are respected. Of a runner that is an
+        object, the class is, and no argument; options must be such as a command
+        line gives.
       file_format: as in the constructor.
       permissions: ignored; files follow the umask.
+
+    Raises:
+      ValueError: naming the value, if a setting does not fit or cannot be
+        passed on.
+      RuntimeError: if the build failed, or could not start.
     """
     del permissions
     download_config = download_config or tfds.download.DownloadConfig()
@@ -193,20 +205,22 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     limit = download_config.max_examples_per_split
     if self.prepared and not (overwrite or limit or file_format):
       return
-    # Imported here, because reading needs neither Beam nor JAX.
-    from pipelines import build
-
-    build.build(
-      self,
-      build.Settings(
-        max_examples_per_split=limit,
-        overwrite=overwrite,
-        download_dir=download_dir,
-        file_format=file_format,
-      ),
-      runner=download_config.beam_runner,
-      beam_options=download_config.beam_options,
+    config = self.builder_config
+    file_format = tfds.core.FileFormat.from_value(
+      file_format or self.info.file_format
     )
+    options = build_options.builder_options(
+      config.source, config.linac, config.name if config.private else None
+    )
+    options += build_options.path_options(
+      data_dir=self._data_dir_root,
+      source_data_dir=self.source_data_dir,
+      download_dir=download_dir,
+    )
+    options += [f'--file_format={file_format.file_suffix}']
+    options += build_options.download_options(download_config)
+    # A key is only for who asks for it.
+    build_process.build(options, () if config.private else (_PRIVATE_KEY,))
     self.info.read_from_directory(self.data_dir)
 
   def _download_and_prepare(self, dl_manager, download_config):

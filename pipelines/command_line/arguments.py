@@ -9,7 +9,7 @@ import sys
 import types
 import typing
 
-from linac_config import KeylessConfig, LinacConfig, config_names
+from linac_config import KeylessConfig, LinacConfig, config_names, invocation
 from linac_config.config import ACTIVATIONS, KEY_DERIVATIONS, PRECISIONS
 from pipelines.command_line.command import Command
 from pipelines.command_line.console import Parser
@@ -55,7 +55,7 @@ class _Help(argparse.Action):
 def build_parser() -> Parser:
   """A parser of this project's options."""
   parser = Parser(
-    prog='python -m pipelines.build',
+    prog=invocation.command('build'),
     usage='%(prog)s [OPTION]... [OPTION OF A BEAM RUNNER]...',
     description='Builds LINAC datasets, or goes on where a build stopped.',
     epilog=_EPILOG,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 
+from linac_config import invocation
 from pipelines.command_line.after_build import size_text
 from pipelines.command_line.command import Command
 from pipelines.dataset.metadata import INFO_FILE
@@ -148,7 +149,7 @@ def _resume_command(plan: DatasetPlan, command: Command) -> str:
     source_data_dir=plan.source.data_dir,
     plan=False,
   )
-  return shlex.join(['python', '-m', 'pipelines.build', *command.arguments()])
+  return f'{invocation.command("build")} {shlex.join(command.arguments())}'
 
 
 def _notes(plans: list[DatasetPlan]) -> list[str]:

@@ -11,7 +11,7 @@ import re
 import tensorflow_datasets as tfds
 from google.protobuf import json_format
 
-from linac_config import KeylessConfig, config_names
+from linac_config import KeylessConfig, config_names, invocation
 from linac_tfds.schema import ImageSchema, example_features
 from pipelines.dataset.manifest import (
   Manifest,
@@ -101,8 +101,9 @@ def read_manifests(dataset: Published) -> dict[ShardSpec, Manifest]:
     manifest = parse_manifest(path)
     if not describes(manifest, dataset.plan, shard):
       raise ValueError(
-        f'{path} is not the manifest of its shard. `python -m pipelines.verify '
-        f'{dataset.directory}` says what is wrong.'
+        f'{path} is not the manifest of its shard. '
+        f'`{invocation.command("verify")} {dataset.directory}` says what is '
+        'wrong.'
       )
     return manifest
 

@@ -17,6 +17,7 @@ from apache_beam.options.pipeline_options import (
   TestOptions,
 )
 
+from linac_config import invocation
 from pipelines.errors import BuildError, reason_of
 from pipelines.plan import private_key
 from pipelines.plan.dataset_plan import DatasetPlan
@@ -104,8 +105,9 @@ def _has_ended(options: PipelineOptions) -> bool:
     print('A dry run: no job was submitted.')
   elif options.view_as(StandardOptions).no_wait_until_finish:
     print(
-      "The job is handed over. `python -m pipelines.status` counts a dataset's "
-      'finished shards, but calls a build stopped that nobody waits for.'
+      f'The job is handed over. `{invocation.command("status")}` counts a '
+      "dataset's finished shards, but calls a build stopped that nobody waits "
+      'for.'
     )
   else:
     return True

@@ -9,6 +9,8 @@ line of steps.
 
 from __future__ import annotations
 
+import os
+
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -47,6 +49,8 @@ class DaskRunner(BeamRunner):
       for staging in stagings
       for task in plan_tasks(staging, workers.accelerated)
     ]
+    # A cluster that Dask starts here is to import none of the user's modules.
+    os.environ['PYTHONSAFEPATH'] = '1'
     dask_options = options.view_as(dask_runner.DaskOptions)
     if not (dask_options.npartitions or dask_options.partition_size):
       dask_options.partition_size = -(-len(tasks) // _MAX_PARTITIONS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pathlib
 import sys
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from tqdm import tqdm
 
+from linac_config import processes
 from pipelines.dataset.state import finished_shards, shard_sizes
 from pipelines.files import storage
 from pipelines.plan.dataset_plan import DatasetPlan
@@ -50,13 +52,12 @@ class Progress:
     self.total = sum(plan.num_examples for plan in plans)
     age = 0 if since is None else max(0, now - since)
     self._start = time.monotonic() - age
-    # Only a terminal can redraw a line.
     self._bar = tqdm(
       total=self.total,
       initial=self.reused,
       unit=' images',
       desc='Fitting',
-      mininterval=0.5 if sys.stderr.isatty() else 30,
+      mininterval=0.5 if _can_redraw() else 30,
       smoothing=0.05,
       delay=1e-9,  # Not drawn before it has counted.
     )
@@ -126,3 +127,8 @@ class Progress:
 
   def _images(self, shards: Iterable[tuple[pathlib.Path, str]]) -> int:
     return sum(self._sizes[staging][name] for staging, name in shards)
+
+
+def _can_redraw() -> bool:
+  """Whether standard error is a terminal, or leads to one or a notebook."""
+  return sys.stderr.isatty() or processes.REDRAWS in os.environ

@@ -92,4 +92,4 @@ def find_runner(name: str | None, flags: tuple[str, ...] = ()) -> Runner:
     from pipelines.runners.dataflow import DataflowRunner as kind
   else:
     from pipelines.runners.beam_runner import BeamRunner as kind
-  return kind((name or '').rpartition('.')[2], flags)
+  return kind(name or 'DirectRunner', flags)

@@ -16,6 +16,7 @@ FOLDER = REPOSITORY / 'deploy' / 'dataflow'
 NOT_IN_TEMPLATE = {
   'config',
   'direct_num_workers',
+  'download_dir',
   'help',
   'overwrite',
   'plan',

@@ -15,9 +15,18 @@ from apache_beam.transforms.environments import SubprocessSDKEnvironment
 from pipelines.plan.saved_plan import save_plan
 from pipelines.runners.pipeline import build_datasets
 from tests.conftest import REPOSITORY
+from tests.linac_tfds.build_process_test import READ_AND_BUILD
 from tests.pipelines.conftest import Lab
+from tests.users_folder import TINY_OPTIONS, end, put_modules, start
 
-PACKAGES = ['classifiers', 'transforms', 'linac_tfds', 'pipelines']
+PACKAGES = [
+  'classifiers',
+  'linac_cli',
+  'linac_config',
+  'linac_tfds',
+  'pipelines',
+  'transforms',
+]
 
 
 @pytest.fixture(scope='module')
@@ -61,7 +70,7 @@ def worker_command(folder, cwd) -> str:
 
 def test_two_seeds_on_two_workers_of_the_wheel(installed, sample_dir, tmp_path):
   python = worker_command(installed, tmp_path / 'empty')
-  where = 'import pipelines, linac_tfds, transforms as t; print(t.__file__)'
+  where = f'import {", ".join(PACKAGES)}; print(transforms.__file__)'
   found = subprocess.check_output(
     f'{python} -c {shlex.quote(where)}', shell=True, text=True
   )
@@ -96,3 +105,28 @@ def test_every_file_of_the_packages_is_in_the_wheel(installed):
   ]
   assert any(path.suffix == '.bib' for path in files)
   assert [path for path in files if not (installed / path).exists()] == []
+
+
+def test_the_wheel_beside_folders_of_the_users(installed, sample_dir, tmp_path):
+  """Found later than a script's folder, unlike a checkout in these tests."""
+  for name in ('transforms', 'pipelines'):
+    put_modules(tmp_path / name, '__init__')
+  (tmp_path / 'script.py').write_text(READ_AND_BUILD)
+  status, output, errors = end(
+    start(tmp_path, 'script.py', str(sample_dir), project=installed)
+  )
+  assert status == 0, errors
+  assert '4 fitted' in output
+
+  put_modules(tmp_path, 'queue', 'random')
+  linac = installed / 'bin' / 'linac'
+  status, output, errors = end(
+    start(
+      tmp_path,
+      *(str(linac), 'build', *TINY_OPTIONS, '--seed=7'),
+      *('--max_examples_per_split=2', f'--data_dir={sample_dir}'),
+      project=installed,
+    )
+  )
+  assert status == 0, errors
+  assert 'nothing was fitted' in output

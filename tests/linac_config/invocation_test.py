@@ -28,7 +28,7 @@ def test_commands_are_those_of_linac_if_it_was_started(started_by_linac):
 
 
 def test_every_command_is_a_module_of_this_project():
-  for module in invocation._MODULES.values():
+  for module in invocation.COMMANDS.values():
     assert importlib.util.find_spec(module), module
 
 

@@ -11,9 +11,9 @@ import pytest
 import tensorflow_datasets as tfds
 
 import linac_tfds
-from linac_tfds import Cifar10Linac, LinacBuilderConfig
+from linac_tfds import Cifar10Linac, LinacBuilderConfig, build_process
+from pipelines import build
 from pipelines.command_line import options
-from pipelines.errors import BuildError
 from pipelines.runners.local import launch
 from transforms import LinacConfig, linac
 
@@ -189,7 +189,7 @@ def test_preparing_twice_does_nothing(data_dir, capsys):
 
 def test_preparing_another_part_is_refused(data_dir):
   builder = Cifar10Linac(config=TINY, data_dir=data_dir)
-  with pytest.raises(BuildError, match='--overwrite'):
+  with pytest.raises(RuntimeError, match='--overwrite'):
     builder.download_and_prepare(
       download_config=tfds.download.DownloadConfig(max_examples_per_split=2)
     )
@@ -206,6 +206,10 @@ def test_preparing_says_first_what_it_will_do(tmp_path, capsys, monkeypatch):
   older.mkdir(parents=True)
   (older / 'dataset_info.json').write_text('{}')
   monkeypatch.setattr(launch, 'run', lambda *args: 1 / 0)
+  # In this process, and no further than to where its driver starts.
+  monkeypatch.setattr(
+    build_process, 'build', lambda options, unset: build.main(options)
+  )
   with pytest.raises(ZeroDivisionError):
     tfds.builder(NAME, data_dir=tmp_path).download_and_prepare(
       download_config=tfds.download.DownloadConfig(max_examples_per_split=2)

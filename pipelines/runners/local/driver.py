@@ -17,6 +17,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
+from linac_config import processes
 from pipelines.errors import reason_of
 from pipelines.files import lock
 from pipelines.runners.local import parent
@@ -40,11 +41,12 @@ def main(argv: list[str]) -> int:
   # Its advice on the running mode does not know of our own environment.
   logging.getLogger('apache_beam.runners.portability').setLevel(logging.ERROR)
 
-  command = (
-    f'exec {shlex.quote(sys.executable)} -m pipelines.runners.local.worker'
-  )
+  # Workers inherit this process's environment.
+  command, _ = processes.python_module('pipelines.runners.local.worker')
   runner = FnApiRunner(
-    default_environment=SubprocessSDKEnvironment.from_command_string(command)
+    default_environment=SubprocessSDKEnvironment.from_command_string(
+      f'exec {shlex.join(command)}'
+    )
   )
   level = os.environ[LOG_LEVEL]
   logging.getLogger().setLevel(level)

@@ -9,13 +9,13 @@ import os
 import pathlib
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections import Counter
 from typing import IO
 
+from linac_config import processes
 from pipelines.errors import BuildError, printable
 from pipelines.files import lock, storage
 from pipelines.plan.dataset_plan import DatasetPlan
@@ -117,14 +117,12 @@ def _keep_log(lines: IO[bytes], log_file: IO[bytes], told: dict) -> None:
 
 def _start(plans: list[DatasetPlan], num_workers: int) -> subprocess.Popen:
   arguments = [os.getpid(), num_workers, *(plan.staging for plan in plans)]
+  command, imports = processes.python_module(
+    'pipelines.runners.local.driver', *arguments
+  )
   return subprocess.Popen(
-    [
-      sys.executable,
-      '-m',
-      'pipelines.runners.local.driver',
-      *map(str, arguments),
-    ],
-    env=os.environ | environment(plans),
+    command,
+    env=os.environ | environment(plans) | imports,
     stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT,
     # Ctrl-C is for this process; it ends the others itself.
@@ -138,7 +136,6 @@ def environment(plans: list[DatasetPlan]) -> dict[str, str]:
     lock.FOLDERS: '\n'.join(str(plan.staging.parent) for plan in plans),
     # TFDS then uses the client that this project uses, not TensorFlow's.
     'EPATH_USE_TF': 'false',
-    'PYTHONPATH': os.pathsep.join(sys.path),
     # Workers are one per core: a library's own threads would only compete.
     'OMP_NUM_THREADS': '1',
     'OPENBLAS_NUM_THREADS': '1',

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 
+from linac_config import processes
 from pipelines.errors import BuildError
 from pipelines.files import strict_json
 from pipelines.plan.dataset_plan import DatasetPlan
@@ -58,14 +59,12 @@ def run(plan: DatasetPlan) -> Trial:
       ),
     )
     save_plan(small)
+    command, imports = processes.python_module(
+      'pipelines.runners.local.trial', small.staging
+    )
     child = subprocess.run(
-      [
-        sys.executable,
-        '-m',
-        'pipelines.runners.local.trial',
-        str(small.staging),
-      ],
-      env=os.environ | launch.environment([small]),
+      command,
+      env=os.environ | launch.environment([small]) | imports,
       capture_output=True,
       text=True,
     )

@@ -1,0 +1,133 @@
+"""Finds the module of a command and calls its `main`.
+
+A user's own modules in the current folder, `transforms.py` or `queue.py`, are
+not seen by it nor by what it starts.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+from linac_config import invocation, processes, shadowed
+
+_HELP = """\
+usage: linac COMMAND [OPTION]...
+
+Fits LINAC representations of images once, as a dataset, and uses them.
+
+commands, and their common options:
+  build     build datasets, or go on where a build stopped
+              --source NAME --seed N|--seeds A:B --data_dir DIR --plan
+  status    say how far a build is: running, stopped or finished
+              DATASET_DIR --watch
+  verify    check a published dataset: files, contents and some fits
+              DATASET_DIR --source_data_dir DIR --quick
+  report    write a page about a published dataset, with pictures
+              DATASET_DIR --output DIR
+  train     train a classifier, or go on where it stopped
+              --dataset NAME --out_dir DIR --data_dir DIR --inputs image
+  evaluate  measure the accuracy of a classifier
+              MODEL --dataset NAME --data_dir DIR
+  attack    attack a classifier
+              ATTACK MODEL --dataset NAME --data_dir DIR --images N
+  import    convert the published classifier's parameters
+              FILE OUT
+
+options:
+  -h, --help  show this; `linac COMMAND --help` shows all of a command's options
+  --version   show the version
+"""
+# What pip calls the packages that some commands need.
+_EXTRAS = {
+  'jinja2': 'viz',
+  'matplotlib': 'viz',
+  'orbax': 'classifiers',
+  'safetensors': 'classifiers',
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+  """Runs a command.
+
+  Args:
+    argv: the command and its options; None for this process's, which is then
+      made ready for commands.
+
+  Returns:
+    The exit status: the command's, or 2 if there is no such command.
+  """
+  if argv is None:
+    argv = sys.argv[1:]
+    _ready_process()
+  if not argv:
+    print(_HELP, end='', file=sys.stderr)
+    return 2
+  name, *arguments = argv
+  if name in ('-h', '--help'):
+    print(_HELP, end='')
+    return 0
+  if name == '--version':
+    print(f'linac {_version()}')
+    return 0
+  if name not in invocation.COMMANDS:
+    print(f'error: {_unknown(name)}', file=sys.stderr)
+    return 2
+  return _run(name, arguments)
+
+
+def _ready_process() -> None:
+  sys.path[:] = processes.import_path()
+  shadowed.watch()
+  if pid := os.environ.pop(processes.PARENT_PID, None):
+    from pipelines.runners.local import parent
+
+    parent.end_with(int(pid))
+    # It has been heeded, and may confuse another Python, such as gcloud's.
+    os.environ.pop('PYTHONPATH', None)
+  # The imports of a command take seconds.
+  from pipelines.command_line import interrupts
+
+  interrupts.end_at_once()
+
+
+def _run(name: str, arguments: list[str]) -> int:
+  from pipelines.command_line import interrupts
+
+  invocation.set_started_by_linac()
+  try:
+    module = importlib.import_module(invocation.COMMANDS[name])
+  except ModuleNotFoundError as error:
+    package = (error.name or '').partition('.')[0]
+    if package not in _EXTRAS:
+      raise
+    print(
+      f"error: {package} is missing; pip install -e '.[{_EXTRAS[package]}]'.",
+      file=sys.stderr,
+    )
+    return 2
+  interrupts.raise_again()
+  return module.main(arguments)
+
+
+def _unknown(name: str) -> str:
+  if name.startswith('-'):
+    return (
+      f'unknown option {name.partition("=")[0]}. Options follow a command: '
+      '`linac COMMAND [OPTION]...`; `linac --help` lists the commands.'
+    )
+  import difflib
+
+  near = difflib.get_close_matches(name, invocation.COMMANDS, 1)
+  hint = f'Did you mean {near[0]}?' if near else '`linac --help` lists them.'
+  return f'unknown command {name!r}. {hint}'
+
+
+def _version() -> str:
+  from importlib import metadata
+
+  try:
+    return metadata.version('linac-tfds')
+  except metadata.PackageNotFoundError:
+    return '(not installed)'

@@ -1,0 +1,143 @@
+"""The options of `linac build` that stand for what a builder is told."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+
+import tensorflow_datasets as tfds
+
+from linac_config import config_names
+from linac_config.config import LinacConfig
+
+
+def builder_options(
+  source: str, config: LinacConfig, private_name: str | None
+) -> list[str]:
+  """The options of a config: its source and the fields that are no defaults."""
+  options = [f'--source={source}']
+  if private_name is not None:
+    options += [f'--config_name={private_name}']
+  for field in dataclasses.fields(LinacConfig):
+    value = getattr(config, field.name)
+    hidden = private_name is not None and field.name == 'seed'
+    if value != field.default and not hidden:
+      options += [f'--{field.name}={config_names.format_field(value)}']
+  return options
+
+
+def download_options(
+  download_config: tfds.download.DownloadConfig,
+) -> list[str]:
+  """The options of what TFDS's config says that a build heeds.
+
+  Raises:
+    ValueError: naming what no command line can say.
+  """
+  options = []
+  if (limit := download_config.max_examples_per_split) is not None:
+    options += [f'--max_examples_per_split={limit}']
+  if download_config.download_mode.overwrite_dataset:
+    options += ['--overwrite']
+  runner = download_config.beam_runner
+  if runner is not None:
+    options += [f'--runner={_runner_name(runner)}']
+  if download_config.beam_options is not None:
+    options += beam_flags(download_config.beam_options, runner is None)
+  return options
+
+
+def path_options(**paths: str | os.PathLike | None) -> list[str]:
+  """The options of the paths that are not None."""
+  return [
+    f'--{name}={os.fspath(path)}'
+    for name, path in paths.items()
+    if path is not None
+  ]
+
+
+def _runner_name(runner) -> str:
+  """What Beam finds the class of a runner by."""
+  if isinstance(runner, str):
+    return runner
+  kind = type(runner)
+  if kind.__module__ == '__main__':
+    raise ValueError(
+      f'beam_runner is a {kind.__name__} of this program, where the process '
+      'that builds does not find it; move it to a module that can be imported.'
+    )
+  if kind.__module__.startswith('apache_beam.'):
+    return kind.__name__
+  return f'{kind.__module__}.{kind.__name__}'
+
+
+def beam_flags(beam_options, with_runner: bool = True) -> list[str]:
+  """The flags that stand for `PipelineOptions`.
+
+  Args:
+    beam_options: of flags, of keywords or set later.
+    with_runner: whether they may name the runner.
+
+  Raises:
+    ValueError: naming an option whose value no flag gives.
+  """
+  from apache_beam.options.pipeline_options import PipelineOptions
+
+  parser = _Parser(add_help=False, allow_abbrev=False)
+  for options in PipelineOptions.__subclasses__():
+    options._add_argparse_args(parser)
+  values = beam_options.get_all_options(drop_default=True)
+  if not with_runner:
+    values.pop('runner', None)
+  # A number of processes that Beam heeds in this mode alone.
+  if values.get('direct_running_mode') != 'multi_processing':
+    values.pop('direct_num_workers', None)
+  flags = [
+    flag
+    for name, value in values.items()
+    for flag in _flags_of(parser, name, value)
+  ]
+  # What Beam does not know either: the command names it.
+  _, unknown = parser.parse_known_args(beam_options._flags or [])
+  return flags + unknown
+
+
+class _Parser(argparse.ArgumentParser):
+  """Raises what argparse would print with a page of usage."""
+
+  def error(self, message: str):
+    raise ValueError(message)
+
+
+def _flags_of(parser: argparse.ArgumentParser, name: str, value) -> list[str]:
+  """The flags that give an option its value."""
+  for action in parser._actions:
+    if action.dest != name:
+      continue
+    try:
+      flags = _written(action, json.loads(json.dumps(value)))
+      found, unknown = parser.parse_known_args(flags)
+    except (TypeError, ValueError):  # No text stands for it.
+      continue
+    if not unknown and str(getattr(found, name)) == str(value):
+      return flags
+  raise ValueError(
+    f'beam_options: {name}={value!r} cannot be passed on to the process that '
+    'builds; leave it out, or build with `linac build`.'
+  )
+
+
+def _written(action: argparse.Action, value) -> list[str]:
+  """A way to write an option, which may be a wrong one."""
+  option = action.option_strings[-1]
+  if action.nargs == 0:
+    return [option]
+  if isinstance(value, dict):
+    return [f'{option}={json.dumps(value)}']
+  if isinstance(value, (list, tuple)):
+    if action.nargs in ('+', '*'):
+      return [option, *map(str, value)]
+    return [f'{option}={item}' for item in value]
+  return [f'{option}={value}']
