@@ -9,21 +9,19 @@ import os
 
 import tensorflow_datasets as tfds
 
-from linac_config import config_names
-from linac_config.config import LinacConfig
+from linac_config import KeylessConfig, config_names
 
 
 def builder_options(
-  source: str, config: LinacConfig, private_name: str | None
+  source: str, config: KeylessConfig, private_name: str | None
 ) -> list[str]:
   """The options of a config: its source and the fields that are no defaults."""
   options = [f'--source={source}']
   if private_name is not None:
     options += [f'--config_name={private_name}']
-  for field in dataclasses.fields(LinacConfig):
+  for field in dataclasses.fields(config):
     value = getattr(config, field.name)
-    hidden = private_name is not None and field.name == 'seed'
-    if value != field.default and not hidden:
+    if value != field.default:
       options += [f'--{field.name}={config_names.format_field(value)}']
   return options
 

@@ -25,6 +25,19 @@ exit status:
 The same command goes on where a build stopped. docs/errors.md has the messages
 and what to do.
 """
+# The options that `--help` lists first.
+_COMMON = (
+  'help',
+  'source',
+  'data_dir',
+  'seed',
+  'seeds',
+  'precision',
+  'plan',
+  'overwrite',
+  'config',
+  'verbose',
+)
 _GROUPS = {ELSEWHERE: 'Options of runners other than this machine.'}
 
 
@@ -84,7 +97,17 @@ def build_parser() -> Parser:
   )
   _add_options(groups, Settings)
   _add_transform(parser)
+  _list_first(parser, 'common options', _COMMON)
   return parser
+
+
+def _list_first(parser: Parser, title: str, names: tuple[str, ...]) -> None:
+  """Makes `--help` list some options first, in a group of their own."""
+  chosen = [parser._option_string_actions[f'--{name}'] for name in names]
+  for group in parser._action_groups:
+    group._group_actions = [a for a in group._group_actions if a not in chosen]
+  parser.add_argument_group(title)._group_actions = chosen
+  parser._action_groups.insert(0, parser._action_groups.pop())
 
 
 def _add_options(groups: dict, kind: type) -> None:
