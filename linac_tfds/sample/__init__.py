@@ -1,0 +1,1 @@
+"""The dataset `sample`, in the folder layout that TFDS expects."""

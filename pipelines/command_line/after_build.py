@@ -12,7 +12,7 @@ from pipelines.dataset.metadata import (
   read_metadata,
 )
 from pipelines.errors import BuildError, printable
-from pipelines.files import storage
+from pipelines.files import listing
 from pipelines.files.formats import FILE_FORMATS
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.runners.progress import Progress
@@ -34,7 +34,7 @@ def print_summary(
   Raises:
     BuildError: if the dataset's metadata are damaged.
   """
-  size = sum(storage.sizes(plan.directory).values())
+  size = sum(listing.sizes(plan.directory).values())
   metadata = _metadata(plan)
   psnr, bad = _psnr(plan, metadata), sum(metadata.bad_examples.values())
   text = (
@@ -75,7 +75,7 @@ def print_summaries(
 
 
 def _measures(plan: DatasetPlan) -> str:
-  size = size_text(sum(storage.sizes(plan.directory).values()))
+  size = size_text(sum(listing.sizes(plan.directory).values()))
   try:
     metadata = _metadata(plan)
     text = f'{size}, PSNR {_psnr(plan, metadata)} dB on average'

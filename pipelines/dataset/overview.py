@@ -19,7 +19,7 @@ from pipelines.dataset.state import (
   finished_shards,
   shard_sizes,
 )
-from pipelines.files import lock, storage
+from pipelines.files import listing, lock
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.saved_plan import (
   FAILURE_FILE,
@@ -75,7 +75,7 @@ def find_statuses(directory: pathlib.Path) -> list[Status]:
   """
   folders = [directory]
   if is_of_all_configs(directory):
-    folders = [path for path in storage.entries(directory) if _versions(path)]
+    folders = [path for path in listing.entries(directory) if _versions(path)]
   if found := [status for folder in folders for status in _find(folder)]:
     return found
   folder = directory.parent if _FOLDER.fullmatch(directory.name) else directory
@@ -99,13 +99,13 @@ def _versions(folder: pathlib.Path) -> list[pathlib.Path]:
   """The versions and staging folders of a config."""
   if not folder.is_dir():
     return []
-  return [p for p in storage.entries(folder) if _FOLDER.fullmatch(p.name)]
+  return [p for p in listing.entries(folder) if _FOLDER.fullmatch(p.name)]
 
 
 def _find(directory: pathlib.Path) -> list[Status]:
   match = _FOLDER.fullmatch(directory.name)
   found = _versions(directory.parent if match else directory)
-  begun = {path: storage.times(path).get(PLAN_FILE) for path in found}
+  begun = {path: listing.times(path).get(PLAN_FILE) for path in found}
   staged = [path for path, at in begun.items() if at is not None]
   published = sorted(
     filter(_is_published, found),

@@ -20,7 +20,7 @@ from pipelines.dataset.state import (
   published_fingerprint,
 )
 from pipelines.errors import BuildError
-from pipelines.files import storage
+from pipelines.files import listing, storage
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.saved_plan import MANIFESTS, PLAN_FILE, load_plan
 from pipelines.plan.shards import DATASET, ShardSpec
@@ -86,11 +86,11 @@ def _was_published(plan: DatasetPlan, sha256: dict[ShardSpec, str]) -> bool:
 
 def remove_staging(plan: DatasetPlan) -> None:
   """Removes staging, the plan last: while it is there, so may be the rest."""
-  found = storage.entries(plan.staging)
+  found = listing.entries(plan.staging)
   storage.map_files(
     storage.remove,
     [path for path in found if path.name not in (PLAN_FILE, MANIFESTS)]
-    + storage.entries(plan.staging / MANIFESTS),
+    + listing.entries(plan.staging / MANIFESTS),
     storage.is_remote(plan.staging),
   )
   storage.remove(plan.staging)
@@ -118,8 +118,8 @@ def restage(plan: DatasetPlan) -> None:
 
 def _files(folder: pathlib.Path) -> set[str]:
   """The files of a folder and of its manifests, relative to it."""
-  manifests = {p.name for p in storage.entries(folder / MANIFESTS)}
-  return {p.name for p in storage.entries(folder)} | {
+  manifests = {p.name for p in listing.entries(folder / MANIFESTS)}
+  return {p.name for p in listing.entries(folder)} | {
     f'{MANIFESTS}/{name}' for name in manifests
   }
 
@@ -139,7 +139,7 @@ def check_target(plan: DatasetPlan) -> None:
       'in splits, limits, storage, shards or the version of the source).\nPass '
       '--overwrite to replace it, or another --data_dir.'
     )
-  found = storage.entries(target)
+  found = listing.entries(target)
   foreign = [path.name for path in found if not _is_ours(path)]
   if foreign:
     raise BuildError(
@@ -153,7 +153,7 @@ def _all_manifests(
   plan: DatasetPlan, sha256: dict[ShardSpec, str]
 ) -> dict[ShardSpec, Manifest]:
   manifests = read_manifests(plan)
-  uploaded, suspect = storage.uploaded_hashes(plan.staging), _suspect(plan)
+  uploaded, suspect = listing.uploaded_hashes(plan.staging), _suspect(plan)
   for shard, manifest in manifests.items():
     path = plan.staging / plan.file_name(shard)
     found = uploaded.get(path.name)
@@ -175,8 +175,8 @@ def _suspect(plan: DatasetPlan) -> set[str]:
 
   A worker that was given up may have written one once more.
   """
-  shards = storage.times(plan.staging)
-  manifests = storage.times(plan.staging / MANIFESTS)
+  shards = listing.times(plan.staging)
+  manifests = listing.times(plan.staging / MANIFESTS)
   names = [plan.file_name(shard) for shard in plan.shards()]
   return {
     name
@@ -197,7 +197,7 @@ def _clear(plan: DatasetPlan) -> None:
   if plan.settings.overwrite or published_fingerprint(plan) != plan.fingerprint:
     storage.remove(target / INFO_FILE)
   parts = {target / part for part in _parts(plan)}
-  found = [*storage.entries(target), *storage.entries(target / MANIFESTS)]
+  found = [*listing.entries(target), *listing.entries(target / MANIFESTS)]
   for path in found:
     if path.name.startswith(f'{DATASET}-') and path not in parts:
       storage.remove(path)

@@ -28,7 +28,7 @@ from pipelines.dataset.metadata import (
   read_metadata,
 )
 from pipelines.dataset.state import shard_sizes
-from pipelines.files import storage, strict_json
+from pipelines.files import listing, storage, strict_json
 from pipelines.plan.dataset_plan import DatasetPlan, SourceSpec
 from pipelines.plan.fingerprint import MEANT_BY_DEFAULT
 from pipelines.plan.private_key import ENVIRONMENT, PrivateKey
@@ -122,8 +122,8 @@ def build_rate(dataset: Published) -> float | None:
     The rate, or None if the files' times do not tell it.
   """
   sizes = shard_sizes(dataset.plan)
-  shards = storage.times(dataset.directory)
-  manifests = storage.times(dataset.directory / MANIFESTS)
+  shards = listing.times(dataset.directory)
+  manifests = listing.times(dataset.directory / MANIFESTS)
   try:
     finished = sorted(
       (manifests[name], shards[name.removesuffix('.json')], size)

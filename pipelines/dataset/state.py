@@ -24,7 +24,7 @@ from pipelines.dataset.metadata import (
   METADATA_FILE,
   METADATA_FILES,
 )
-from pipelines.files import storage, strict_json
+from pipelines.files import listing, storage, strict_json
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.saved_plan import MANIFESTS, PLAN_FILE
 from pipelines.plan.shards import ShardSpec
@@ -151,7 +151,7 @@ def finished_shards(
   # Once all is published, staging is removed, the plan last.
   in_staging = (plan.staging / PLAN_FILE).exists()
   folder = plan.staging if in_staging else plan.directory
-  times = storage.times(folder / MANIFESTS)
+  times = listing.times(folder / MANIFESTS)
   names = sizes or shard_sizes(plan)
   return {name: times[name] for name in times.keys() & names.keys()}
 
@@ -176,9 +176,9 @@ def _is_of_this_version(plan: DatasetPlan) -> bool:
 
 def _damaged_shards(plan: DatasetPlan, depth: Depth) -> dict[ShardSpec, str]:
   """The shards of a published dataset that are not sound, with the reason."""
-  sizes = storage.sizes(plan.directory)
+  sizes = listing.sizes(plan.directory)
   if depth == Depth.NAMES:
-    listed = storage.sizes(plan.directory / MANIFESTS)
+    listed = listing.sizes(plan.directory / MANIFESTS)
     manifests = {
       shard: f'{plan.file_name(shard)}.json' in listed
       for shard in plan.shards()

@@ -32,7 +32,7 @@ _BLOCK = 2**26
 _TIMEOUTS = {'sock_connect': 30, 'sock_read': 120}
 # What an object is uploaded with: its hash, and when. Both stay with its
 # contents: copies have them, and what replaces them has none.
-_SHA256, _WRITTEN = 'sha256', 'written_ns'
+SHA256, WRITTEN = 'sha256', 'written_ns'
 # In the name of a file that is not whole yet.
 _PART = '.tmp'
 
@@ -102,7 +102,7 @@ def writing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     with _temporary_file() as f:
       part = _path_of(f)
       yield part
-      metadata = {_SHA256: file_sha256(part), _WRITTEN: str(time.time_ns())}
+      metadata = {SHA256: file_sha256(part), WRITTEN: str(time.time_ns())}
       path.fs.put_file(str(part), str(path), metadata=metadata)
     return
   part = _part_of(path)
@@ -198,7 +198,7 @@ def file_sha256(path: pathlib.Path) -> str:
   and is not downloaded for.
   """
   if is_remote(path):
-    recorded = path.fs.info(str(path)).get('metadata', {}).get(_SHA256)
+    recorded = path.fs.info(str(path)).get('metadata', {}).get(SHA256)
     if recorded:
       return recorded
   with local_copy(path) as local, open(local, 'rb') as f:
@@ -231,71 +231,6 @@ def remove(path: pathlib.Path) -> None:
     shutil.rmtree(path)
   else:
     path.unlink(missing_ok=True)
-
-
-def entries(folder: pathlib.Path) -> list[pathlib.Path]:
-  """What is in a folder, nothing if it is not there; sorted by name."""
-  try:
-    if is_remote(folder):
-      names = {name.rpartition('/')[2] for name in folder.fs.ls(str(folder))}
-    else:
-      names = os.listdir(folder)
-  except FileNotFoundError:
-    return []
-  return [folder / name for name in sorted(names)]
-
-
-def times(folder: pathlib.Path) -> dict[str, float]:
-  """When each file in a folder was written, in seconds since the epoch.
-
-  All links of a file have its time, and so have those in a bucket.
-  """
-  if not is_remote(folder):
-    return {name: stat.st_mtime for name, stat in _stats(folder).items()}
-  found = {}
-  for name, info in _objects(folder).items():
-    written = info.get('metadata', {}).get(_WRITTEN)
-    found[name] = int(written) / 1e9 if written else info['mtime'].timestamp()
-  return found
-
-
-def uploaded_hashes(folder: pathlib.Path) -> dict[str, str]:
-  """SHA-256 of what was uploaded into a folder from here; none on disk."""
-  if not is_remote(folder):
-    return {}
-  found = {
-    name: info.get('metadata', {}).get(_SHA256)
-    for name, info in _objects(folder).items()
-  }
-  return {name: value for name, value in found.items() if value}
-
-
-def sizes(folder: pathlib.Path) -> dict[str, int]:
-  """The bytes of each file in a folder."""
-  if is_remote(folder):
-    return {name: info['size'] for name, info in _objects(folder).items()}
-  return {name: stat.st_size for name, stat in _stats(folder).items()}
-
-
-def _objects(folder: pathlib.Path) -> dict[str, dict]:
-  try:
-    found = folder.fs.ls(str(folder), detail=True)
-  except FileNotFoundError:
-    return {}
-  return {
-    info['name'].rpartition('/')[2]: info
-    for info in found
-    if info['type'] == 'file'
-  }
-
-
-def _stats(folder: pathlib.Path) -> dict[str, os.stat_result]:
-  found = {}
-  for path in entries(folder):
-    with contextlib.suppress(FileNotFoundError):  # Others come and go.
-      if path.is_file():
-        found[path.name] = path.stat()
-  return found
 
 
 def map_files(function: Callable, items: Iterable, remote: bool) -> list:

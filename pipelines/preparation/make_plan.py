@@ -10,7 +10,7 @@ from linac_tfds.schema import image_schema
 from linac_tfds.sources import find_source
 from pipelines.dataset.publish import check_target
 from pipelines.errors import BuildError, SourceError
-from pipelines.files import storage
+from pipelines.files import listing, storage
 from pipelines.plan import fingerprint
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.private_key import PrivateKey, find_private_key
@@ -109,7 +109,7 @@ def _check_source_is_unchanged(plan: DatasetPlan) -> None:
     BuildError: naming the unfinished build.
   """
   wanted = fingerprint.identity(plan)
-  for folder in storage.entries(plan.staging.parent):
+  for folder in listing.entries(plan.staging.parent):
     if not folder.name.startswith(f'staging.{plan.version}.'):
       continue
     try:

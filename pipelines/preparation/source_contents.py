@@ -14,7 +14,7 @@ import json
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from pipelines.files import storage
+from pipelines.files import listing, storage
 from pipelines.files.source_records import (
   read_records,
   record_digest,
@@ -41,7 +41,7 @@ def source_contents(
     ValueError: if a record is damaged.
   """
   folder = storage.path(source.directory)
-  files = (*storage.sizes(folder).items(), *storage.times(folder).items())
+  files = (*listing.sizes(folder).items(), *listing.times(folder).items())
   stops = tuple((split, tuple(s)) for split, s in shard_stops.items())
   return _contents(source.directory, files, source.schema.class_names, stops)
 

@@ -74,21 +74,29 @@ def _table(name: str, rows: dict[str, tuple], title: str = '') -> Table:
   )
 
 
-def classes(dataset: Published, contents: Contents) -> Section:
+def _examples_by_class(contents: Contents) -> dict[tuple[str, int], np.ndarray]:
+  """The rows of the sampled examples of each split and label.
+
+  The labels with the lowest median PSNR come first.
+  """
   sampled = contents.sampled
+  labels = sorted(
+    np.unique(sampled.label),
+    key=lambda label: np.median(sampled.psnr[sampled.label == label]),
+  )
   groups = {
     (split, label): np.flatnonzero(
       (sampled.split == split) & (sampled.label == label)
     )
-    for label in sorted(
-      np.unique(sampled.label),
-      key=lambda label: np.median(sampled.psnr[sampled.label == label]),
-    )
+    for label in labels
     for split in contents.measures
   }
-  groups = {group: rows for group, rows in groups.items() if len(rows)}
-  labels = list(dict.fromkeys(label for _, label in groups))
-  limit = ''
+  return {group: rows for group, rows in groups.items() if len(rows)}
+
+
+def classes(dataset: Published, contents: Contents) -> Section:
+  sampled, groups = contents.sampled, _examples_by_class(contents)
+  labels, limit = list(dict.fromkeys(label for _, label in groups)), ''
   if len(labels) > _MAX_CLASSES:
     labels = labels[:_MAX_CLASSES]
     limit = f'; the charts show the lowest {_MAX_CLASSES}'

@@ -22,7 +22,7 @@ from pipelines.dataset.manifest import (
 )
 from pipelines.dataset.metadata import BAD_EXAMPLES_FILE, METADATA_FILES
 from pipelines.dataset.published import Published
-from pipelines.files import storage
+from pipelines.files import listing, storage
 from pipelines.plan.saved_plan import MANIFESTS
 from pipelines.plan.shards import ShardSpec
 from pipelines.verification.checks import Check, differences
@@ -111,7 +111,7 @@ class Contents:
       (self._dataset.directory, names | others),
       (self._dataset.directory / MANIFESTS, {f'{n}.json' for n in names}),
     ):
-      for path in storage.entries(folder):
+      for path in listing.entries(folder):
         if path.name not in expected:
           self._shards.add(path.name, ['no file of this dataset; remove it'])
 

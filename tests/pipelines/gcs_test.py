@@ -11,7 +11,7 @@ import pytest
 from pipelines import build, report, status, verify
 from pipelines.dataset.state import sound_manifest
 from pipelines.errors import BuildError
-from pipelines.files import storage
+from pipelines.files import listing, storage
 from pipelines.files.lock import only_build_in
 from pipelines.plan.private_key import find_private_key
 from pipelines.plan.saved_plan import save_plan
@@ -84,7 +84,7 @@ def test_a_failed_upload_leaves_no_shard(bucket, remote):
   bucket.fail(403, 'POST .*upload', times=1)
   with pytest.raises(OSError, match='Forbidden'):
     list(finish_shards((shard,)))
-  assert [path.name for path in storage.entries(plan.staging)] == ['plan.json']
+  assert [path.name for path in listing.entries(plan.staging)] == ['plan.json']
 
 
 def test_finished_shards_of_an_interrupted_build_are_kept(remote, expected):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from pipelines.files import storage
+from pipelines.files import listing, storage
 
 # As large as a shard of 128 images: sent in two parts.
 _SHARD = 2**26
@@ -57,7 +57,7 @@ def test_what_fails_to_be_written_is_not_there(bucket, tmp_path, place):
   for name in ('new', 'old'):
     with pytest.raises(KeyError):
       write_and_fail(folder / name)
-  assert [path.name for path in storage.entries(folder)] == ['old']
+  assert [path.name for path in listing.entries(folder)] == ['old']
   assert (folder / 'old').read_text() == 'old'
 
 
@@ -68,9 +68,9 @@ def test_a_link_has_the_contents_the_hash_and_the_time(bucket, tmp_path, place):
   storage.write_text(folder / 'b', 'another')
   for _ in range(2):  # The second time over itself.
     storage.link(folder / 'a', folder / 'b')
-  times = storage.times(folder)
+  times = listing.times(folder)
   assert times['a'] == times['b']
-  assert storage.sizes(folder) == {'a': 4, 'b': 4}
+  assert listing.sizes(folder) == {'a': 4, 'b': 4}
   assert storage.file_sha256(folder / 'b') == storage.file_sha256(folder / 'a')
   storage.remove(folder / 'a')
   assert (folder / 'b').read_text() == 'text'
