@@ -22,7 +22,7 @@ import time
 
 from google.protobuf import json_format
 
-from linac_config import config_names
+from linac_config import KeylessConfig, config_names
 from linac_config.config import LinacConfig
 from linac_tfds.schema import ImageSchema, example_features
 from pipelines.dataset import metadata, publish
@@ -42,6 +42,7 @@ from pipelines.dataset.published import (
 from pipelines.errors import BuildError
 from pipelines.plan.dataset_plan import DatasetPlan, SourceSpec
 from pipelines.plan.saved_plan import PLAN_FILE, load_plan, save_plan
+from pipelines.plan.settings import Settings
 from pipelines.plan.shards import DATASET
 
 # Values to put in place of others, and text to put between others.
@@ -117,7 +118,9 @@ class Files:
 
   def __init__(self, data_dir: str):
     self.plan = DatasetPlan(
-      config=LinacConfig(seed=7),
+      config=KeylessConfig(),
+      seed=7,
+      private_key=None,
       source=SourceSpec(
         name='sample',
         version='1.0.0',
@@ -127,8 +130,8 @@ class Files:
       ),
       splits=(('train', 6), ('test', 2)),
       data_dir=data_dir,
-      version='1.0.0',
-      examples_per_shard=3,
+      version='1.1.0',
+      settings=Settings(examples_per_shard=3),
     )
     save_plan(self.plan)
     self.shard = self.plan.shards()[1]
@@ -237,7 +240,9 @@ def _signed(data: bytes) -> bytes:
   """A manifest with the checksum it should have, else nothing else is tried."""
   try:
     fields = json.loads(data) | {'checksum': ''}
-    text = json.dumps(fields)
+    # Files of version 1.0 have no schema.
+    signed = {k: v for k, v in fields.items() if k != 'schema'}
+    text = json.dumps(signed)
   except (ValueError, TypeError, RecursionError):
     return data
   fields['checksum'] = hashlib.sha256(text.encode()).hexdigest()
@@ -258,8 +263,10 @@ def _manifest_of(plan, shard) -> Manifest:
     sha256='0' * 64,
     ids=[f'train_{i:05d}' for i in good],
     bad_examples=[BadExample(shard.stop - 1, 'train_00005', 'no image')],
-    psnr=[30.0] * len(good),
-    final_loss=[0.1] * len(good),
+    measures={
+      'psnr': [30.0] * len(good),
+      'final_loss': [0.1] * len(good),
+    },
     representation_sha256=['0' * 16] * len(good),
     device='cpu:cpu',
     versions={'jax': '0.10.2', 'numpy': '2.0.0'},
