@@ -1,6 +1,7 @@
 # Every target makes the environment in .venv first.
 
 PYTHON ?= python3
+TELL_VERSION := import sys; print("%d.%d" % sys.version_info[:2])
 BIN := .venv/bin
 DATA ?= data
 EXTRAS ?= tests
@@ -12,7 +13,20 @@ PYTEST := $(QUIET) $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 .PHONY: sample test nightly lint bench notebook clean
 
+# An environment that another Python made is removed first.
 $(INSTALLED): setup.py constraints.txt
+	@version=$$($(PYTHON) -c '$(TELL_VERSION)' 2> /dev/null); \
+	case "$$version" in \
+	  3.11 | 3.12 | 3.13) ;; \
+	  *) if test "$$version"; then fault="is Python $$version"; \
+	     else fault="was not found or does not start"; fi; \
+	     echo "$(PYTHON) $$fault; this project needs Python 3.11, 3.12 or 3.13." \
+	       "Name one that is installed, for example:" \
+	       "make $(or $(MAKECMDGOALS),sample) PYTHON=python3.12" >&2; \
+	     exit 1 ;; \
+	esac; \
+	test "$$($(BIN)/python -c '$(TELL_VERSION)' 2> /dev/null)" = "$$version" \
+	  || rm -rf .venv
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@

@@ -14,7 +14,12 @@ setuptools.setup(
   long_description=pathlib.Path('README.md').read_text(),
   long_description_content_type='text/markdown',
   license='Apache-2.0',
-  python_requires='>=3.11',
+  # TensorFlow 2.21 has no wheel for 3.14.
+  python_requires='>=3.11,<3.14',
+  classifiers=[
+    f'Programming Language :: Python :: {version}'
+    for version in ('3.11', '3.12', '3.13')
+  ],
   packages=setuptools.find_packages(
     include=[
       'classifiers*',
