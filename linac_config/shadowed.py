@@ -32,8 +32,9 @@ def hiding(name: str) -> tuple[str, str] | None:
   Returns:
     The two, or None where nothing hides it.
   """
-  own, found = _own_file(name), _found_file(name)
-  if not own or not found or os.path.realpath(found) == os.path.realpath(own):
+  own = _own_file(name)
+  found = own and _found_file(name)
+  if not found or os.path.realpath(found) == os.path.realpath(own):
     return None
   return found, own
 
