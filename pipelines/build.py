@@ -47,8 +47,9 @@ from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.saved_plan import FAILURE_FILE, save_plan
 from pipelines.preparation.checks import check_folder, check_space
 from pipelines.preparation.make_plan import make_plan
+from pipelines.runners.find_runner import find_runner
 from pipelines.runners.progress import Progress
-from pipelines.runners.runner import Runner, find_runner
+from pipelines.runners.runner import Runner
 
 _KEPT = 'What is finished is kept.'
 _NOT_BEGUN = 'Stopped. What earlier runs finished is kept.'

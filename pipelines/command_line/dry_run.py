@@ -10,8 +10,8 @@ from pipelines.files import storage
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.preparation.checks import check_space
 from pipelines.preparation.make_plan import make_plan
+from pipelines.runners.find_runner import find_runner
 from pipelines.runners.local import trial
-from pipelines.runners.runner import find_runner
 
 
 def show_plan(command: Command) -> None:

@@ -13,7 +13,7 @@ from pipelines.command_line.command import DEFAULT_SEED, Command
 from pipelines.command_line.console import unknown_option
 from pipelines.plan.private_key import ENVIRONMENT
 from pipelines.plan.settings import Settings
-from pipelines.runners.runner import find_runner
+from pipelines.runners.find_runner import find_runner
 
 # An option that says which keys to build with replaces these of a file.
 _KEYS = {

@@ -55,9 +55,23 @@ def prepare_source(
     version=str(builder.version),
     data_dir=str(builder.data_path.parents[len(full_name) - 1]),
     directory=str(builder.data_path),
-    schema=schema.image_schema(builder),
+    schema=_schema_on_disk(name, builder),
   )
   return spec, {s: info.num_examples for s, info in builder.info.splits.items()}
+
+
+def _schema_on_disk(
+  name: str, builder: tfds.core.DatasetBuilder
+) -> schema.ImageSchema:
+  """The schema of the prepared files, which may differ from the builder's."""
+  try:
+    prepared = tfds.builder_from_directory(builder.data_path)
+  except Exception as error:  # TFDS has errors of all kinds for its files.
+    raise SourceError(
+      f'The metadata of the source {name} in {builder.data_path} cannot be '
+      f'read: {error}\nPrepare the source anew.'
+    ) from error
+  return schema.image_schema(prepared)
 
 
 def _check_network(builder: tfds.core.DatasetBuilder) -> None:

@@ -1,6 +1,6 @@
-"""The interface of all runners, and the table that finds one by its name.
+"""The interface of all runners.
 
-A runner is added by a subclass of `Runner` and an entry in `find_runner`.
+A runner is added by a subclass of `Runner` and an entry in `find_runner.py`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from collections import Counter
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.settings import Settings
 from pipelines.runners.progress import Progress
-
-_LOCAL = ('directrunner', 'fnapirunner', 'switchingdirectrunner')
 
 
 class Runner:
@@ -71,25 +69,3 @@ class Runner:
       BuildError: if the build failed as a whole.
     """
     raise NotImplementedError
-
-
-def find_runner(name: str | None, flags: tuple[str, ...] = ()) -> Runner:
-  """The runner of a name; `None` is this machine.
-
-  Args:
-    name: The name of a Beam runner, such as `'DataflowRunner'`; Beam takes
-      `'dataflow'` for it, too.
-    flags: The options of the Beam runner.
-  """
-  # Each runner's libraries are imported only where it is asked for.
-  short = (name or 'directrunner').rpartition('.')[2].lower()
-  short = short if short.endswith('runner') else f'{short}runner'
-  if short in _LOCAL:
-    from pipelines.runners.local.runner import LocalRunner as kind
-  elif short == 'daskrunner':
-    from pipelines.runners.dask_cluster import DaskRunner as kind
-  elif short == 'dataflowrunner':
-    from pipelines.runners.dataflow import DataflowRunner as kind
-  else:
-    from pipelines.runners.beam_runner import BeamRunner as kind
-  return kind(name or 'DirectRunner', flags)

@@ -14,6 +14,7 @@ FOLDER = REPOSITORY / 'deploy' / 'dataflow'
 # The command line alone has these: of this machine, and flags without a value,
 # which a template cannot pass.
 NOT_IN_TEMPLATE = {
+  'check_hashes',
   'config',
   'direct_num_workers',
   'download_dir',

@@ -4,7 +4,7 @@ import pytest
 from apache_beam.options import pipeline_options
 
 from pipelines.command_line import options
-from pipelines.runners.runner import find_runner
+from pipelines.runners.find_runner import find_runner
 from transforms import LinacConfig
 
 

@@ -6,7 +6,7 @@ from apache_beam.options import pipeline_options
 from pipelines.command_line import arguments, options
 from pipelines.command_line.command import Command
 from pipelines.plan.settings import Settings
-from pipelines.runners.runner import find_runner
+from pipelines.runners.find_runner import find_runner
 from transforms import LinacConfig
 
 NON_DEFAULT = {

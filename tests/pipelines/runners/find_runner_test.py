@@ -4,8 +4,8 @@ from pipelines.plan.settings import Settings
 from pipelines.runners.beam_runner import BeamRunner
 from pipelines.runners.dask_cluster import DaskRunner
 from pipelines.runners.dataflow import DataflowRunner
+from pipelines.runners.find_runner import find_runner
 from pipelines.runners.local.runner import LocalRunner
-from pipelines.runners.runner import find_runner
 
 
 @pytest.mark.parametrize(
