@@ -11,7 +11,14 @@ INSTALLED := .venv/installed-$(subst $(comma),-,$(EXTRAS))
 QUIET := TF_CPP_MIN_LOG_LEVEL=3 CUDA_VISIBLE_DEVICES=
 PYTEST := $(QUIET) $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
-.PHONY: sample test nightly lint bench notebook clean
+# The tests that build no dataset and take seconds.
+QUICK := tests/rooms_test.py tests/words_test.py tests/linac_config \
+  tests/transforms/keys_test.py tests/classifiers/network/unpickle_test.py \
+  $(addprefix tests/pipelines/, plan runners/find_runner_test.py runners/local \
+    files/strict_json_test.py files/tfrecord_test.py worker/prefetch_test.py \
+    $(addprefix command_line/, command_test.py option_file_test.py options_test.py))
+
+.PHONY: sample check test nightly lint bench notebook clean
 
 # An environment that another Python made is removed first.
 $(INSTALLED): setup.py constraints.txt
@@ -34,6 +41,9 @@ $(INSTALLED): setup.py constraints.txt
 sample: $(INSTALLED)  ## Builds the sample dataset and reads it back.
 	$(BIN)/python -m pipelines.build --source sample --data_dir $(DATA) --seed 42
 	$(BIN)/python examples/read_sample.py $(DATA)
+
+check: lint  ## Runs the linters and the quick tests, in less than a minute.
+	$(PYTEST) $(QUICK)
 
 test: lint  ## Runs the tests, but for those of `nightly`.
 	$(PYTEST)

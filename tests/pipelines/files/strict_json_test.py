@@ -84,6 +84,7 @@ def test_a_file_that_is_no_such_json_is_named(path, data, message):
 JSON = st.recursive(
   st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
   lambda values: st.lists(values) | st.dictionaries(st.text(), values),
+  max_leaves=8,
 )
 
 
