@@ -1,4 +1,7 @@
-"""Reads the sample dataset back: `python examples/read_sample.py DATA_DIR`."""
+"""Reads the sample dataset and prints its first examples.
+
+  python examples/read_sample.py DATA_DIR
+"""
 
 import sys
 
@@ -14,7 +17,7 @@ def main(data_dir: str) -> None:
     split='train',
     data_dir=data_dir,
     with_info=True,
-    # One file at a time: the source's order.
+    # Reading one file at a time keeps the source's order.
     read_config=tfds.ReadConfig(interleave_cycle_length=1),
   )
   label_name = info.features['label'].int2str
