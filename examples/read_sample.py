@@ -1,6 +1,8 @@
-"""Reads the sample dataset and prints its first examples.
+"""Reads the dataset that `make sample` builds.
 
   python examples/read_sample.py DATA_DIR
+
+The program prints the first five examples of the split `train`.
 """
 
 import sys
