@@ -23,8 +23,8 @@ _LARGEST = {
   'batch_size': 2**31,
 }
 _MAX_WEIGHTS = _MAX_ORDERED_PIXELS = 2**28
-# For each precision: the smallest and the largest number that it represents in
-# full, and its largest number below 1.
+# For each precision: the smallest and the largest number that a field may hold,
+# and the precision's largest number below 1.
 _LIMITS = {
   'float32': (2.0**-126, 2.0**127, 1 - 2.0**-24),
   'float64': (2.0**-1022, 2.0**1023, 1 - 2.0**-53),

@@ -53,8 +53,7 @@ def build(arguments: list[str], unset: tuple[str, ...] = ()) -> None:
     stdin=subprocess.DEVNULL,
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
-    # In a session of its own, the build gets no Ctrl-C from the terminal. This
-    # process gets it and passes it on.
+    # The terminal sends Ctrl-C only to this process, which passes it on.
     start_new_session=True,
   )
   with child.stdout, child.stderr:

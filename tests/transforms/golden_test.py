@@ -19,7 +19,7 @@ from transforms import LinacConfig, draw, linac
 
 GOLDEN = pathlib.Path(__file__).parents[1] / 'golden'
 
-# The published notebook's names of our fields.
+# The fields of our config by their names in the published notebook.
 FIELDS = {
   'private_key': 'seed',
   'inr_num_layers': 'num_layers',
