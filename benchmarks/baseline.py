@@ -1,7 +1,8 @@
-"""A straightforward fit, as the published notebook goes about it.
+"""A straightforward fit that works like the published notebook.
 
-One vmapped program over a batch, with the norms of parameters, optimiser state,
-data, gradients and updates gathered at every step. Same draws, same results.
+It is one vmapped program over a batch, which computes the norms of parameters,
+optimiser state, data, gradients and updates at every step. Draws and results
+are those of `transforms.fit`.
 """
 
 import functools
@@ -15,7 +16,7 @@ from transforms import LinacConfig, draw, encoding, inr
 
 
 def baseline(images: np.ndarray, config: LinacConfig) -> np.ndarray:
-  """Representations of `images`, all in one batch; float32 only."""
+  """Returns the representations of images, fitted in one batch in float32."""
   pixels = encoding.normalise(images, config)
   draws = draw(config, images.shape[1:])
   return np.asarray(_fit(pixels, draws, config))

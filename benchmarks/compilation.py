@@ -1,9 +1,9 @@
-"""What a cache of compiled programs saves a worker process on this CPU.
+"""Measures the time that a cache of compiled programs saves a worker process.
 
   python -m benchmarks.compilation
 
-Each row is a new process: without a cache, with an empty one that it fills, and
-with that one filled.
+Each row is a new process on one CPU core. It runs without a cache, with an
+empty cache that it fills, or with that cache when it is full.
 """
 
 import os
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-# Seconds of the first fit beyond those of the second.
+# The program prints the difference in seconds between its first and second fit.
 FIT = """
 import hashlib, sys, time
 import jax, numpy as np

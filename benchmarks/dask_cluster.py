@@ -1,12 +1,12 @@
-"""A build on a Dask cluster that loses a worker.
+"""Builds a dataset on a Dask cluster that loses a worker.
 
   python -m benchmarks.dask_cluster [NUM_IMAGES]
 
-A scheduler and two workers run as processes of their own; the real command has
-them fit drawn images, in shards of 4. When a quarter of the shards is finished,
-one worker is killed, and nobody starts it again. The dataset is then held
-against that of a local build, file by file and to the last bit, and given to
-`pipelines.verify`. Exits with 1 if anything is not as it should be.
+A scheduler and two workers run as separate processes, and the real command uses
+them to fit drawn images in shards of 4. When a quarter of the shards is
+finished, one worker is killed and not started again. Then the dataset is
+compared with that of a local build, in every bit of every file, and checked by
+`pipelines.verify`. The exit status is 1 if a check fails.
 """
 
 import contextlib
@@ -25,15 +25,16 @@ from distributed import Client
 from benchmarks import drawn
 from linac_tfds import Cifar10Linac
 
-# Float64, for its bits; slow enough to be caught in the middle.
+# Float64 makes the bits of both builds equal. The fits are slow enough that the
+# worker is killed in the middle of the build.
 OPTIONS = (
   *('--seed=3', '--precision=float64', '--num_layers=3', '--width=64'),
   *('--num_epochs=8', '--batch_size=128', '--examples_per_shard=4'),
 )
 PER_SHARD = 4
-# Seconds until whatever did not happen never will.
+# After this many seconds, the benchmark stops waiting for an event.
 PATIENCE = 120
-# What processes on another machine would have, too.
+# Processes get only variables that they would have on another machine too.
 ENVIRONMENT = {
   'PATH': os.environ['PATH'],
   'HOME': os.environ['HOME'],
@@ -43,7 +44,7 @@ ENVIRONMENT = {
 
 @contextlib.contextmanager
 def running(*command) -> Iterator[subprocess.Popen]:
-  """A Python module in a process of its own; ends it and all it started."""
+  """Runs a Python module as a process; at the end, kills its process group."""
   process = subprocess.Popen(
     [sys.executable, '-m', *map(str, command)],
     env=ENVIRONMENT,
@@ -62,7 +63,7 @@ def running(*command) -> Iterator[subprocess.Popen]:
 
 @contextlib.contextmanager
 def cluster(address_file: pathlib.Path) -> Iterator[list[subprocess.Popen]]:
-  """A scheduler and two workers, one thread each; yields the workers."""
+  """Runs a scheduler and two workers of one thread each; yields the workers."""
   scheduler = ('distributed.cli.dask_scheduler', '--port=0', '--no-dashboard')
   worker = (
     *('distributed.cli.dask_worker', '--nthreads=1', '--no-dashboard'),
@@ -78,7 +79,7 @@ def cluster(address_file: pathlib.Path) -> Iterator[list[subprocess.Popen]]:
 
 
 def wait_until(condition, build: subprocess.Popen):
-  """The first true value of `condition`, while the build runs."""
+  """Waits until `condition` returns a true value while the build runs."""
   end = time.monotonic() + PATIENCE
   while build.poll() is None and time.monotonic() < end:
     if value := condition():
@@ -88,12 +89,12 @@ def wait_until(condition, build: subprocess.Popen):
 
 
 def finished(data_dir: pathlib.Path) -> int:
-  """Number of shards that are finished, but not published."""
+  """Returns the number of shards that are finished but not published."""
   return len(list(data_dir.glob('*/*/staging*/manifests/*.json')))
 
 
 def at_work(client: Client) -> dict[str, int]:
-  """Number of tasks that each worker has been given and has not finished."""
+  """Returns the number of unfinished tasks that each worker has."""
   workers = client.scheduler_info(n_workers=-1)['workers']
   return {
     workers[address]['name']: len(tasks)
@@ -102,7 +103,7 @@ def at_work(client: Client) -> dict[str, int]:
 
 
 def files(data_dir: pathlib.Path) -> dict[str, bytes]:
-  """The contents of the config's files, by name."""
+  """Returns the contents of the dataset's files by name."""
   (folder,) = data_dir.glob('cifar10_linac/drawn_*')
   return {
     str(path.relative_to(folder)): path.read_bytes()
@@ -118,7 +119,18 @@ def lose_a_worker(
   address_file: pathlib.Path,
   worker: subprocess.Popen,
 ) -> dict:
-  """Kills a worker in the middle of a build; returns what it was in."""
+  """Kills a worker in the middle of a build.
+
+  Args:
+    build: The process of the build.
+    data_dir: The root folder of the dataset.
+    num_shards: The number of shards of the dataset.
+    address_file: The file that holds the scheduler's address.
+    worker: The process of the worker.
+
+  Returns:
+    The number of finished shards, and of tasks of each worker, just before.
+  """
   try:
     with Client(scheduler_file=str(address_file)) as client:
       wait_until(lambda: finished(data_dir) >= num_shards // 4, build)
@@ -132,7 +144,7 @@ def lose_a_worker(
 
 
 def main(num_images: int) -> int:
-  """Returns the exit status."""
+  """Runs the benchmark; returns the exit status."""
   num_shards = -(-num_images // PER_SHARD)
   with tempfile.TemporaryDirectory() as folder:
     local, remote = pathlib.Path(folder, 'local'), pathlib.Path(folder, 'dask')

@@ -1,13 +1,15 @@
-"""Builds that are killed, starved and damaged, again and again.
+"""Injects faults into builds and checks that no work is lost.
 
   python -m benchmarks.faults [NUM_FAULTS]
 
-Runs the real command on drawn images and injects 200 faults of the classes in
-`injections` at random moments, several into one build. After each, the same
-command is run again, until the dataset is whole and the same to the last bit as
-that of an undisturbed build. Exits with 1 if anything was lost or hung.
+The benchmark runs the real command on drawn images and injects 200 faults of
+the classes in `injections` at random moments, several into one build. After
+each fault it runs the same command again, until the dataset is complete. Every
+bit must equal that of an undisturbed build. The exit status is 1 if work was
+lost or a build hung.
 
-A full disk and a read-only folder are mounted, which takes root.
+The faults "disk full" and "folder becomes read-only" mount file systems, which
+needs root.
 """
 
 import contextlib
@@ -30,17 +32,25 @@ _NEED_ROOT = ('disk full', 'folder becomes read-only')
 
 
 class Score:
-  """Injects faults into a dataset, and counts what it survives."""
+  """Injects faults into a dataset and counts those that it survives.
+
+  Attributes:
+    victim: The dataset.
+    tried: The number of faults of each class that were injected.
+    survived: The number of faults of each class after which the dataset became
+      complete and correct.
+    open: The number of faults of each class since the dataset was complete.
+  """
 
   def __init__(self, victim: Victim):
     self.victim = victim
     self.tried = Counter()
     self.survived = Counter()
-    # Those after which the dataset was not whole yet.
+
     self.open = Counter()
 
   def inject(self, name: str, fault: Callable[[Victim], bool]) -> None:
-    """Injects a fault; one that came too late is tried again."""
+    """Injects a fault; if it came too late for a build, tries it again."""
     while not fault(self.victim):
       self.heal()
       self.victim.wipe()
@@ -49,12 +59,12 @@ class Score:
     print(f'{name}: {self.victim.missing()} shards to go', flush=True)
 
   def heal(self) -> None:
-    """Runs the same command to its end, and compares the dataset."""
+    """Runs the same command to its end and compares the dataset."""
     victim = self.victim
     victim.wait_for_family()
     status, error = victim.run()
     if status:
-      victim.problems.append(f'the same command does not go on: {error}')
+      victim.problems.append(f'the same command fails: {error}')
     else:
       victim.compare()
     if victim.problems:
@@ -66,7 +76,7 @@ class Score:
 
 
 def attack(score: Score, num_faults: int) -> None:
-  """Injects faults of all classes, in random order."""
+  """Injects faults of all classes in random order."""
   for name, fault in draw(INTERRUPTIONS | DAMAGES, num_faults):
     if not score.victim.missing():
       score.heal()
@@ -79,7 +89,12 @@ def attack(score: Score, num_faults: int) -> None:
 
 
 def draw(classes: dict, num_faults: int) -> list[tuple[str, Callable]]:
-  """The classes' share of so many faults, shuffled, one of each at least."""
+  """Returns faults in random order, at least one of each class.
+
+  Args:
+    classes: The share of each class among 200 faults, and the fault, by name.
+    num_faults: The number of faults of all classes together.
+  """
   if os.geteuid():
     classes = {k: v for k, v in classes.items() if k not in _NEED_ROOT}
   faults = [
@@ -93,11 +108,11 @@ def draw(classes: dict, num_faults: int) -> list[tuple[str, Callable]]:
 
 @contextlib.contextmanager
 def small_disk() -> Iterator[pathlib.Path]:
-  """A folder on a file system of its own, if we may mount one."""
+  """Makes a folder, on its own small file system if this user is root."""
   with tempfile.TemporaryDirectory() as folder:
     if os.geteuid():
       print(
-        f'Not root, so nothing is mounted: no {" and no ".join(_NEED_ROOT)}'
+        f'Without root, these faults are left out: {", ".join(_NEED_ROOT)}.'
       )
       yield pathlib.Path(folder)
       return
@@ -111,7 +126,7 @@ def small_disk() -> Iterator[pathlib.Path]:
 
 
 def main(num_faults: int) -> int:
-  """Returns the exit status."""
+  """Runs the benchmark; returns the exit status."""
   random.seed(0)
   start = time.monotonic()
   with small_disk() as folder:

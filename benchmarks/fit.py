@@ -1,10 +1,10 @@
-"""Throughput of the fit alone, against the machine's limits and a baseline.
+"""Compares the throughput of the fit with a baseline and the machine's limits.
 
   python -m benchmarks.fit
 
-Every row is measured by processes of its own that start together; the matrix
-products that it is held against are measured by the same processes, in turn
-with it, so that a busy machine slows both.
+Each row is measured by new processes, which start together. The same processes
+also measure matrix products, in turn with the fit, so that other work on the
+machine slows both alike.
 """
 
 from __future__ import annotations
@@ -23,7 +23,17 @@ SHAPE = (32, 32, 3)
 
 
 def measure(core, kind, precision, per_batch, barrier, results) -> None:
-  """One process of a row: images/s, products' FLOP/s, copied bytes/s."""
+  """Measures one process of a row.
+
+  Args:
+    core: The core to run on, or None for any.
+    kind: The name of the fit, `'linac'` or `'baseline'`.
+    precision: The precision of the fit and of the matrix products.
+    per_batch: The number of images per batch.
+    barrier: The barrier at which the processes of a row wait for each other.
+    results: A queue for the result: images/s, FLOP/s of matrix products and
+      bytes/s of copying.
+  """
   if core is not None:
     os.sched_setaffinity(0, {core})
   os.environ['JAX_PLATFORMS'] = 'cpu'

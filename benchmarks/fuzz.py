@@ -1,10 +1,10 @@
-"""Mutated inputs against all parsers of files and names.
+"""Runs all parsers of files and names on mutated inputs.
 
   python -m benchmarks.fuzz [NUM_INPUTS]
 
-100,000 inputs by default, from a fixed seed. A parser may give a valid result
-or its documented error; anything else is printed with its input and makes the
-exit status 1.
+There are 100,000 inputs by default, made from a fixed seed. A parser must
+return a valid result or raise its documented error. Anything else is printed
+with its input and makes the exit status 1.
 """
 
 import collections
@@ -45,7 +45,7 @@ from pipelines.plan.saved_plan import PLAN_FILE, load_plan, save_plan
 from pipelines.plan.settings import Settings
 from pipelines.plan.shards import DATASET
 
-# Values to put in place of others, and text to put between others.
+# VALUES replace values of a JSON file; TOKENS are inserted between bytes.
 VALUES = (
   *(None, True, False, 0, -1, 1, 2**63, 10**400, 0.5, 1e308, [], {}, '', 'x'),
   *(
@@ -75,7 +75,7 @@ TEXTS = ('7', '-3', '0.5', '1e-3', 'True', 'None', '0.5_0.5_0.5', 'relu', '1,2')
 
 
 def mutate_bytes(data: bytes, rng: random.Random) -> bytes:
-  """Flips, cuts, repeats or inserts something somewhere, up to four times."""
+  """Changes, cuts, removes, repeats or inserts bytes, one to four times."""
   for _ in range(rng.randint(1, 4)):
     i, j = sorted(rng.randint(0, len(data)) for _ in range(2))
     data = rng.choice(
@@ -91,7 +91,7 @@ def mutate_bytes(data: bytes, rng: random.Random) -> bytes:
 
 
 def mutate_json(data: bytes, rng: random.Random) -> bytes:
-  """Puts other values, keys or lengths into a JSON object."""
+  """Replaces values or keys of a JSON object, or shortens lists."""
   root = json.loads(data)
   for _ in range(rng.randint(1, 2)):
     holder, key = rng.choice(list(_places(root)))
@@ -105,7 +105,7 @@ def mutate_json(data: bytes, rng: random.Random) -> bytes:
 
 
 def _places(value):
-  """All (container, key or index) in a JSON value."""
+  """Yields each container in a JSON value with each of its keys or indices."""
   items = value.items() if isinstance(value, dict) else enumerate(value)
   for key, child in list(items):
     yield value, key
@@ -114,7 +114,13 @@ def _places(value):
 
 
 class Files:
-  """A plan, a manifest and metadata on disk, whose contents are replaced."""
+  """A plan, a manifest, metadata and features on disk, to parse mutations of.
+
+  Attributes:
+    plan: The plan of the dataset.
+    shard: The shard of the manifest.
+    paths: The path of each file by its name.
+  """
 
   def __init__(self, data_dir: str):
     self.plan = DatasetPlan(
@@ -159,7 +165,7 @@ class Files:
     (folder / LABELS_FILE).write_text('a\nb\n')
 
   def parse_manifest(self, data: bytes) -> bool:
-    """Whether it is a manifest; every field is of its type and length then."""
+    """Whether the bytes are a manifest; checks types and lengths if so."""
     self.paths['manifest'].write_bytes(_signed(data))
     manifest = read_manifest(self.plan, self.shard)
     if manifest is None:
@@ -182,7 +188,7 @@ class Files:
     return True
 
   def parse_plan(self, data: bytes) -> bool:
-    """Whether it is a plan; it writes where this one does then."""
+    """Whether the bytes are a plan; checks that its folder is the same."""
     self.paths['plan'].write_bytes(data)
     try:
       plan = load_plan(str(self.plan.staging))
@@ -195,18 +201,18 @@ class Files:
     return True
 
   def parse_metadata(self, data: bytes) -> bool:
-    """Whether a fingerprint is told; it is 64 hexadecimal digits then."""
+    """Whether the bytes are metadata with a fingerprint; checks its form."""
     with self._holding('metadata', data):
       found = publish.published_fingerprint(self.plan)
     assert re.fullmatch('[0-9a-f]{64}|unknown', found)
     return found != 'unknown'
 
   def parse_published(self, data: bytes) -> bool:
-    """Whether these metadata can be verified; they name no other place then."""
+    """Whether `verify` accepts the bytes as metadata; checks the folder."""
     return self._open('metadata', data)
 
   def parse_features(self, data: bytes) -> bool:
-    """Whether a dataset with these features can be verified."""
+    """Whether `verify` accepts the bytes as features."""
     return self._open('features', data)
 
   @contextlib.contextmanager
@@ -237,7 +243,7 @@ class Files:
 
 
 def _signed(data: bytes) -> bytes:
-  """A manifest with the checksum it should have, else nothing else is tried."""
+  """Corrects the checksum of a manifest, so that its fields are parsed too."""
   try:
     fields = json.loads(data) | {'checksum': ''}
     # Files of version 1.0 have no schema.
@@ -274,7 +280,7 @@ def _manifest_of(plan, shard) -> Manifest:
 
 
 def parse_config_name(data: bytes) -> bool:
-  """Whether it is a config's name; it is a folder's and parsed back then."""
+  """Whether the bytes are a config's name; checks it as a folder's name."""
   name = data.decode(errors='surrogateescape')
   try:
     source, config = config_names.parse_config_name(name)
@@ -291,7 +297,7 @@ def parse_config_name(data: bytes) -> bool:
 
 
 def parse_field(data: bytes) -> bool:
-  """Whether it is a value of a field; a config that takes it names it then."""
+  """Whether the bytes are a field and a value; checks that they are kept."""
   field, _, text = data.decode(errors='surrogateescape').partition('=')
   try:
     value = config_names.parse_field(field, text)
@@ -304,7 +310,7 @@ def parse_field(data: bytes) -> bool:
 
 
 def fuzz(parse, inputs) -> dict:
-  """Counts the outcomes of a parser; prints the first inputs that broke it."""
+  """Counts the outcomes of a parser; prints the first inputs that break it."""
   counts, start = collections.Counter(), time.perf_counter()
   for data in inputs:
     try:
@@ -322,20 +328,20 @@ def fuzz(parse, inputs) -> dict:
 
 
 def mutated_json(data: bytes, number: int, rng: random.Random):
-  """Mutations of a JSON file: of its structure, its bytes, or both."""
+  """Yields mutations of a JSON file: of its structure, its bytes, or both."""
   for i in range(number):
     mutated = data if i % 3 == 0 else mutate_json(data, rng)
     yield mutated if i % 3 == 1 else mutate_bytes(mutated, rng)
 
 
 def mutated_names(number: int, rng: random.Random):
-  """Mutations of config names."""
+  """Yields mutations of config names."""
   for _ in range(number):
     yield mutate_bytes(rng.choice(NAMES).encode(), rng)
 
 
 def mutated_fields(number: int, rng: random.Random):
-  """Mutations of the values of fields, as `FIELD=VALUE`."""
+  """Yields mutations of the values of fields, as `FIELD=VALUE`."""
   fields = [field.name for field in dataclasses.fields(LinacConfig)]
   for _ in range(number):
     text = mutate_bytes(rng.choice(TEXTS).encode(), rng)
@@ -343,7 +349,7 @@ def mutated_fields(number: int, rng: random.Random):
 
 
 def main(num_inputs: int) -> int:
-  """Returns the exit status."""
+  """Runs the benchmark; returns the exit status."""
   rng, number = random.Random(0), num_inputs // 7
   with tempfile.TemporaryDirectory() as data_dir:
     files = Files(data_dir)

@@ -1,13 +1,18 @@
-"""Everything worth knowing of the fit on a GPU, in one command.
+"""Measures the fit on a GPU.
 
   python -m benchmarks.gpu [--rehearse]
 
-The device's own limits (matrix products per precision, memory bandwidth); the
-fit by precision and images per batch, in plain XLA and with the fused kernel,
-as a share of those limits and as seconds for 60,000 images; and how many of
-1,000 images get other float64 bits than on this machine's CPU.
-`--rehearse` goes through it with a tiny network, on a CPU too, where the kernel
-is interpreted; its figures mean nothing.
+The benchmark measures:
+
+- the device's limits: matrix products in each precision, and memory bandwidth;
+- the fit in each precision with various numbers of images per batch, in plain
+  XLA and with the fused kernel, as a share of those limits and as seconds for
+  60,000 images;
+- the number of images, out of 1,000, whose float64 representations have other
+  bits than on this machine's CPU.
+
+With `--rehearse`, it runs with a tiny network, on a CPU too, where the kernel
+is interpreted. This only tests the program; ignore the figures.
 """
 
 from __future__ import annotations
@@ -28,7 +33,7 @@ from transforms.fused import fused_fit
 
 SHAPE = (32, 32, 3)
 _HIGHEST = jax.lax.Precision.HIGHEST
-# Name, dtype and precision of the products.
+# The name, dtype and precision of each kind of matrix product.
 PRODUCTS = (
   ('float32', jnp.float32, _HIGHEST),
   ('tf32', jnp.float32, jax.lax.Precision.DEFAULT),
@@ -38,7 +43,7 @@ PRODUCTS = (
 
 
 def seconds(call, repeats: int = 3) -> float:
-  """The shortest of some calls, after one to compile."""
+  """Returns the seconds of the fastest of some calls, after one to compile."""
   jax.block_until_ready(call())
   times = []
   for _ in range(repeats):
@@ -49,7 +54,11 @@ def seconds(call, repeats: int = 3) -> float:
 
 
 def limits(size: int) -> dict[str, float]:
-  """FLOP/s of products of `size`, and bytes/s of reading and writing."""
+  """Measures FLOP/s of matrix products, and bytes/s of reading and writing.
+
+  Args:
+    size: The number of rows and columns of the matrices.
+  """
   found = {}
   for name, dtype, precision in PRODUCTS:
     a = jnp.ones((size, size), dtype)
@@ -61,7 +70,14 @@ def limits(size: int) -> dict[str, float]:
 
 
 def fit_row(kind: str, config: LinacConfig, per_batch: int, peaks) -> dict:
-  """Images/s of one program on a batch that is on the device already."""
+  """Measures one program on a batch that is on the device already.
+
+  Args:
+    kind: The name of the program, `'plain'` or `'fused'`.
+    config: The transform.
+    per_batch: The number of images in the batch.
+    peaks: The device's limits.
+  """
   images = np.random.default_rng(0).integers(
     0, 256, (per_batch, *SHAPE), np.uint8
   )
@@ -73,8 +89,9 @@ def fit_row(kind: str, config: LinacConfig, per_batch: int, peaks) -> dict:
   draws = jax.device_put(draw(config, SHAPE))
   rate = per_batch / seconds(lambda: compiled(pixels, draws))
   itemsize = jnp.dtype(config.precision).itemsize
-  # Weights and moments are read and written; weights once more in the forward
-  # and the backward pass; plain XLA writes and reads gradients too.
+  # A step reads and writes the weights and both moments, and reads the weights
+  # again in the forward and the backward pass. Plain XLA also writes and reads
+  # the gradients.
   passes = 8 if kind == 'fused' else 10
   steps = config.num_steps(SHAPE[0] * SHAPE[1])
   traffic = passes * steps * config.num_weights(SHAPE[2]) * itemsize
@@ -92,19 +109,28 @@ def fit_row(kind: str, config: LinacConfig, per_batch: int, peaks) -> dict:
 
 
 def cpu_representation(args) -> np.ndarray:
-  """In a process of its own on one core."""
+  """Fits images on one core and returns their float16 representations.
+
+  Args:
+    args: The images, the config and the core.
+  """
   images, config, core = args
   os.sched_setaffinity(0, {core})
   return linac(images, config).representation.astype(np.float16)
 
 
 def count_other_bits(config: LinacConfig, count: int) -> int:
-  """Images whose float16 representations differ between device and CPU."""
+  """Counts images with other float16 representations on the device and a CPU.
+
+  Args:
+    config: The transform.
+    count: The number of images to fit.
+  """
   images = np.random.default_rng(1).integers(0, 256, (count, *SHAPE), np.uint8)
   cores = sorted(os.sched_getaffinity(0))
   parts = np.array_split(images, len(cores))
   device = linac(images, config).representation.astype(np.float16)
-  os.environ['JAX_PLATFORMS'] = 'cpu'  # Of the processes to come.
+  os.environ['JAX_PLATFORMS'] = 'cpu'  # The pool's processes inherit this.
   with multiprocessing.get_context('spawn').Pool(len(cores)) as pool:
     work = [(p, config, c) for p, c in zip(parts, cores, strict=True)]
     cpu = np.concatenate(pool.map(cpu_representation, work))
@@ -113,7 +139,10 @@ def count_other_bits(config: LinacConfig, count: int) -> int:
 
 def main(rehearse: bool) -> None:
   if jax.default_backend() == 'cpu' and not rehearse:
-    raise SystemExit('JAX sees no GPU here; nothing was measured.')
+    raise SystemExit(
+      'JAX finds no GPU, so nothing was measured. Pass --rehearse to test the '
+      'program on a CPU.'
+    )
   fields = {'num_layers': 2, 'width': 64, 'num_epochs': 1, 'batch_size': 512}
   fields['representation_layer'] = 1
   fields = fields if rehearse else {}
@@ -128,7 +157,7 @@ def main(rehearse: bool) -> None:
         for per_batch in batches:
           try:
             rows.append(fit_row(kind, config, per_batch, peaks))
-          except Exception as error:  # One program that fails hides no other.
+          except Exception as error:  # Other programs may still succeed.
             reason = repr(error)[:300]
             rows.append({'fit': kind, 'precision': precision, 'error': reason})
           print(rows[-1], flush=True)

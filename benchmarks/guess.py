@@ -1,11 +1,11 @@
-"""How well one forward pass tells a right guess of the key from wrong ones.
+"""Shows that one forward pass distinguishes the right key from wrong ones.
 
   python -m benchmarks.guess
 
-Fits images of the sample under a key, then compares each representation with
-the activations of networks that are only initialised, under the same key and
-under others. Nobody who publishes representations should call their key secret
-without having seen this.
+The benchmark fits images of the sample under a key. Then it computes the
+correlation of each representation with the activations of networks that are
+only initialised, under the same key and under others. The result matters to
+everyone who publishes representations and wants to keep the key secret.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ KEY = 42
 
 
 def initial_activations(config: LinacConfig, shape) -> np.ndarray:
-  """The representation layer before any fit: the same for all images."""
+  """Returns the representation before any fit, which all images share."""
   draws = draw(config, shape)
   model = inr.INR(config, channels=shape[-1])
   params = inr.initial_params(draws, config, np.float32)
@@ -39,7 +39,7 @@ _apply = jax.jit(
 
 
 def correlations(representations, activations) -> np.ndarray:
-  """Pearson's, of each representation with the activations."""
+  """Returns Pearson's correlation of each representation with activations."""
   return np.array(
     [np.corrcoef(r.ravel(), activations.ravel())[0, 1] for r in representations]
   )

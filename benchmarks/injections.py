@@ -1,6 +1,7 @@
-"""Faults, each injected into a build by the real command, or beside it.
+"""Faults that are injected into builds by the real command.
 
-Each takes the victim and returns whether it hit: a build may have ended before.
+Each function takes the victim and returns whether the fault hit it; the build
+may have ended before.
 """
 
 import contextlib
@@ -42,7 +43,7 @@ def _kill(who: str, victim: Victim, build: subprocess.Popen) -> None:
 def _some_moment(victim: Victim, build: subprocess.Popen) -> None:
   """Waits for a random moment before the last shard."""
   if random.random() < 0.25:
-    time.sleep(random.uniform(0, 4))  # It takes so long to start.
+    time.sleep(random.uniform(0, 4))  # A build takes 4 s to start.
     return
   there = len(victim.staged(_MANIFESTS))
   more = random.randint(1, max(1, victim.missing() // 2))
@@ -51,7 +52,7 @@ def _some_moment(victim: Victim, build: subprocess.Popen) -> None:
 
 
 def killed(who: str, victim: Victim) -> bool:
-  """A process dies at work."""
+  """Kills a process at a random moment."""
 
   def attack(build):
     _some_moment(victim, build)
@@ -62,7 +63,7 @@ def killed(who: str, victim: Victim) -> bool:
 
 
 def killed_while_publishing(victim: Victim) -> bool:
-  """Some processes die while files are linked, first to last."""
+  """Kills one process or all at some moment while files are published."""
   files = random.randrange(len(victim.expected) + 2)
 
   def attack(build):
@@ -75,7 +76,7 @@ def killed_while_publishing(victim: Victim) -> bool:
 
 
 def disk_full(victim: Victim) -> bool:
-  """Another program takes all the space there is."""
+  """Fills the disk, like another program that takes all space."""
   ballast = victim.data_dir.parent / 'ballast'
 
   def attack(build):
@@ -93,7 +94,7 @@ def disk_full(victim: Victim) -> bool:
 
 
 def read_only(victim: Victim) -> bool:
-  """The folder is mounted over itself, without permission to write."""
+  """Makes the data folder read-only by mounting it over itself."""
   twin = victim.data_dir.with_name('read_only')
   twin.mkdir(exist_ok=True)
   _run('mount', '--bind', victim.data_dir, twin)
@@ -113,7 +114,7 @@ def read_only(victim: Victim) -> bool:
 
 
 def source_damaged(victim: Victim) -> bool:
-  """A file of the source is cut, flipped in a bit or gone, then restored."""
+  """Damages a file of the source, and restores it after the build."""
   path = random.choice(list(victim.data_dir.glob('drawn/*/drawn-*')))
   data = path.read_bytes()
   _damage(path)
@@ -126,7 +127,7 @@ def source_damaged(victim: Victim) -> bool:
 
 
 def second_build(victim: Victim) -> bool:
-  """The same command is run while it runs."""
+  """Runs the same command a second time while it runs."""
   seen = []
 
   def attack(build):
@@ -140,7 +141,7 @@ def second_build(victim: Victim) -> bool:
 
 
 def fit_diverges(victim: Victim) -> bool:
-  """A transform of which nothing comes is built beside the dataset."""
+  """Builds another dataset, with a transform whose fits diverge."""
   build = victim.start('--learning_rate=1e300', '--max_examples_per_split=8')
   status, _, error = victim.end(build)
   _check_reason(victim, status, error, 'diverged')
@@ -150,12 +151,12 @@ def fit_diverges(victim: Victim) -> bool:
 
 
 def staged_shard_damaged(victim: Victim) -> bool:
-  """A finished shard is cut, flipped in a bit or gone."""
+  """Damages a finished shard."""
   return _damage_staged(victim, _SHARDS)
 
 
 def staged_manifest_damaged(victim: Victim) -> bool:
-  """A finished shard's manifest is cut, flipped in a bit or gone."""
+  """Damages the manifest of a finished shard."""
   return _damage_staged(victim, _MANIFESTS)
 
 
@@ -169,13 +170,13 @@ def _damage_staged(victim: Victim, pattern: str) -> bool:
 
 
 def published_file_gone(victim: Victim) -> bool:
-  """A published file is gone or damaged: mended, or refused with what to do."""
+  """Damages a published file; a build must repair it or tell what to do."""
   files = [path for path in victim.target.rglob('*') if path.is_file()]
-  # There are few but shards and manifests.
+  # Most files are shards and manifests, so other files are chosen more often.
   metadata = [path for path in files if path.name.count('-') == 0]
   path = random.choice([*metadata, *random.sample(files, len(metadata))])
   _damage(path)
-  # Without the option, a build reads no shard that has its right size.
+  # Without the option, a build does not read a shard of the right size.
   status, _, error = victim.end(victim.start('--check_hashes'))
   _check_reason(victim, status, error, 'Delete that')
   if status:
@@ -184,7 +185,7 @@ def published_file_gone(victim: Victim) -> bool:
 
 
 def half_published(victim: Victim) -> bool:
-  """Half of the published files are gone, and those that make it visible."""
+  """Removes half of the published files, and `dataset_info.json`."""
   files = sorted(path for path in victim.target.rglob('*') if path.is_file())
   for path in random.sample(files, len(files) // 2):
     path.unlink()
@@ -209,7 +210,7 @@ def _damage(path: pathlib.Path) -> None:
 def _check_reason(
   victim: Victim, status: int, error: str, *reasons: str
 ) -> None:
-  """An error must tell one of these reasons."""
+  """Adds a problem if an error does not name one of the reasons."""
   if status and not any(reason in error for reason in reasons):
     victim.problems.append(f'the error does not tell {reasons}: {error}')
 
@@ -218,7 +219,8 @@ def _run(*command) -> None:
   subprocess.run(list(map(str, command)), check=True)
 
 
-# Faults that stop a build before it is done; of 200, so many are of each class.
+# Faults that stop a build before it is finished. The number is that of a class
+# among 200 faults.
 INTERRUPTIONS: dict[str, tuple[int, Callable[[Victim], bool]]] = {
   'worker killed': (24, functools.partial(killed, _WORKER)),
   'driver killed': (24, functools.partial(killed, _DRIVER)),
@@ -236,7 +238,7 @@ DAMAGES = {
   'staged shard damaged': (18, staged_shard_damaged),
   'staged manifest damaged': (18, staged_manifest_damaged),
 }
-# Faults in the files of a dataset that is done.
+# Faults in the files of a published dataset.
 LOSSES = {
   'published file gone or damaged': (12, published_file_gone),
   'half of the published files gone': (8, half_published),

@@ -1,9 +1,10 @@
-"""Peak memory of a build against its number of examples.
+"""Measures the peak memory of builds with few and many examples.
 
   python -m benchmarks.memory [NUM_EXAMPLES ...]
 
-Builds datasets of 500 and 4,000 drawn images with a tiny network and prints the
-peak resident memory of all processes of each build: it does not grow.
+The benchmark builds datasets of 500 and 4,000 drawn images with a tiny network.
+It prints the peak resident memory of all processes of each build, which should
+not grow with the number of examples.
 """
 
 import json
@@ -18,7 +19,7 @@ from benchmarks.drawn import TINY, build_command, prepare
 
 
 def peak_memory(num_examples: int) -> tuple[int, float]:
-  """Builds `num_examples`; returns (peak bytes of the tree, seconds)."""
+  """Builds a dataset; returns the peak bytes of all processes, and seconds."""
   with tempfile.TemporaryDirectory() as data_dir:
     prepare(num_examples, data_dir)
     command = build_command(data_dir, *TINY)
@@ -34,7 +35,7 @@ def peak_memory(num_examples: int) -> tuple[int, float]:
 
 
 def tree_memory(pid: int) -> int:
-  """Resident bytes of a process and its descendants now."""
+  """Returns the resident bytes of a process and its descendants now."""
   total = 0
   try:
     parent = psutil.Process(pid)

@@ -1,9 +1,9 @@
-"""A whole build against the fit alone.
+"""Compares the throughput of a whole build with that of the fit alone.
 
   python -m benchmarks.pipeline
 
-512 drawn images, the paper's configuration, float32, all cores. The fit alone
-is measured before and after, in as many pinned processes.
+The build fits 512 drawn images with the default config on all cores. The fit
+alone is measured before and after it, with one pinned process per core.
 """
 
 import json
@@ -20,7 +20,7 @@ EXAMPLES = 512
 
 
 def build() -> tuple[float, list[float]]:
-  """Seconds of a build, and of them until each of its shards was finished."""
+  """Returns the seconds of a build, and the seconds until each shard's end."""
   with tempfile.TemporaryDirectory() as data_dir:
     prepare(EXAMPLES, data_dir)
     start, finished = time.time(), {}
@@ -40,13 +40,14 @@ def main() -> None:
   before = run_row(*row)
   seconds, finished = build()
   first = finished[0]
-  # One worker after the other runs out of shards.
+  # Workers run out of shards one after the other. In the tail, only some work.
   tail = finished[-1] - finished[-cores]
   after = run_row(*row)
   alone = (before['images_per_s'] + after['images_per_s']) / 2
   gemm = (before['gemm_gflops'] + after['gemm_gflops']) / 2
   rate = EXAMPLES / seconds
-  # Shards of 32 images: so many were finished together first, one per core.
+  # When the first shard is finished, each core has about finished one shard of
+  # 32 images.
   steady = (EXAMPLES - 32 * cores) / (seconds - first)
   flops = before['gflops'] / before['images_per_s']
   print('                          images/s  of the fit alone  of gemm')

@@ -1,12 +1,13 @@
-"""Clean and attacked accuracy of the CPU-sized pair: one table.
+"""Measures the accuracy of the CPU-sized pair with and without attacks.
 
   python -m pipelines.build --source cifar10 --source_data_dir S --data_dir D --seed 42
   python -m pipelines.build --source cifar10 --source_data_dir S --data_dir D --seed 7
   python -m benchmarks.robustness --data_dir D --out_dir runs
 
-Trains the defended classifier (key 42) and its undefended twin by the preset
-`cpu` unless `runs` has them, and attacks both. 42 is the right key; 7 is a wrong
-one that an attacker guessed. Prints Markdown, and a line of JSON with every cell.
+The benchmark trains a defended classifier (key 42) and its undefended twin with
+the preset `cpu`, unless the folder `runs` holds them, and attacks both. 42 is
+the right key; 7 is a wrong one that an attacker guessed. The output is a table
+in Markdown, and a line of JSON with every cell.
 """  # noqa: E501  A command to paste is one line.
 
 from __future__ import annotations
@@ -42,15 +43,17 @@ SEED = 0
 
 @dataclasses.dataclass
 class Lab:
-  """What is attacked, and what has been found.
+  """Classifiers and images to attack, and the results so far.
 
   Attributes:
-    classifiers: by `defended` and `undefended`.
-    images: the originals.
-    labels: theirs.
-    correct: by classifier, whether each original is classified correctly.
-    cells: of the table, as JSON.
-    survivors: of all attacks on the defence so far, by norm.
+    classifiers: The classifiers by name, `defended` and `undefended`.
+    images: The original images.
+    labels: The labels of the images.
+    correct: A boolean array per classifier: whether it classifies each original
+      image correctly.
+    cells: The cells of the table, as JSON.
+    survivors: A boolean array per norm: whether the defence withstood all
+      attacks so far on each image.
   """
 
   classifiers: dict
@@ -61,7 +64,7 @@ class Lab:
   survivors: dict
 
   def try_attack(self, name, key, target, ball, budget, attack) -> None:
-    """Attacks one classifier in one norm and keeps the cell."""
+    """Attacks one classifier in one norm and adds the cell to the table."""
     start = time.perf_counter()
     robust = withstood(
       self.classifiers[target],
@@ -76,7 +79,7 @@ class Lab:
     self.add(name, key, target, ball.norm, budget, robust, start)
 
   def add(self, name, key, target, norm, budget, robust, start) -> None:
-    """Keeps a cell of the table."""
+    """Adds a cell to the table."""
     self.cells.append(
       {
         'attack': name,
@@ -91,7 +94,7 @@ class Lab:
 
 
 def load_pair(data_dir: str, out_dir: pathlib.Path) -> dict:
-  """Both classifiers, trained where they are not there yet."""
+  """Loads both classifiers; first trains those that are missing."""
   split = data.find_split(f'cifar10_linac/seed_{RIGHT}', 'train', data_dir)
   models = {}
   for name, inputs in (('defended', 'representation'), ('undefended', 'image')):
@@ -105,7 +108,7 @@ def load_pair(data_dir: str, out_dir: pathlib.Path) -> dict:
 
 
 def attack_all(lab: Lab, bypasses: dict, args) -> None:
-  """Fills the table."""
+  """Runs all attacks and fills the table."""
   defended, undefended = (
     lab.classifiers[name] for name in ('defended', 'undefended')
   )
@@ -143,7 +146,7 @@ def attack_all(lab: Lab, bypasses: dict, args) -> None:
 
 
 def markdown(cells: list) -> str:
-  """The table: a row for each attack, key and classifier."""
+  """Returns the table, with a row for each attack, key and classifier."""
   lines = [
     "| attack | attacker's key | on | budget | Linf 8/255 | L2 0.5 |",
     '|---|---|---|---|---|---|',

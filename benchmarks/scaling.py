@@ -1,9 +1,9 @@
-"""Time of a build against its number of examples and of workers.
+"""Measures the time of builds for numbers of examples and of workers.
 
   python -m benchmarks.scaling [NUM_EXAMPLES ...]
 
-A tiny network, so that all but the fit is measured: reading, writing,
-manifests, publishing, Beam.
+The network is tiny, so the time is that of everything except the fit: reading,
+writing, manifests, publishing and Beam.
 """
 
 import json
@@ -17,7 +17,7 @@ from benchmarks.drawn import TINY, build_command, prepare
 
 
 def seconds_to_build(num_examples: int, workers: int) -> float:
-  """Seconds of one build, start to published."""
+  """Returns the seconds of one build, from its start to its publication."""
   with tempfile.TemporaryDirectory() as data_dir:
     prepare(num_examples, data_dir)
     start = time.monotonic()

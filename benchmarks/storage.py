@@ -1,10 +1,10 @@
-"""Encoding and writing, reading and decoding, per storage dtype and format.
+"""Measures the writing and reading of examples by storage dtype and format.
 
   python -m benchmarks.storage
 
-One process on one core; `cores` of them write 1,000 examples/s. Examples are
-the sample's, fitted once; so the share of exact zeros, and with it what
-ArrayRecord's compression does, is real.
+The benchmark runs as one process on one core. The column `cores` is the number
+of cores that would write 1,000 examples/s. The examples are fitted from the
+sample, so they have a realistic share of zeros, which ArrayRecord compresses.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ FITTED = 16
 
 
 def measure(data_dir: str, dtype: str, file_format: str) -> dict:
-  """One row: a dataset written and read back."""
+  """Measures one row: writes a dataset and reads it back."""
   builder = Cifar10Linac(
     config='sample_seed_7', data_dir=data_dir, file_format=file_format
   )
@@ -47,7 +47,8 @@ def measure(data_dir: str, dtype: str, file_format: str) -> dict:
   examples = list(fit_examples(plan, read_source(plan, 'train', 0, FITTED)))
   shards = plan.shards()
   count = EXAMPLES // FITTED
-  # Every file is a new one: to replace one is several times as dear.
+  # Every file is a new one, because replacing a file would take several times
+  # as long.
   many = [
     dataclasses.replace(shards[0], index=i, count=999) for i in range(count)
   ]
@@ -74,7 +75,7 @@ def measure(data_dir: str, dtype: str, file_format: str) -> dict:
 
 
 def read_rate(plan) -> float:
-  """Examples per second of reading everything, several times over."""
+  """Returns the examples per second of reading a dataset several times."""
   arguments = {
     'name': f'cifar10_linac/{plan.config_name}',
     'split': 'train',
@@ -83,10 +84,10 @@ def read_rate(plan) -> float:
   if plan.settings.file_format == 'array_record':
     source = tfds.data_source(**arguments)
   else:
-    # TFDS would keep so small a dataset in memory.
+    # By default, TFDS would keep such a small dataset in memory.
     config = tfds.ReadConfig(try_autocache=False)
     source = tfds.as_numpy(tfds.load(**arguments, read_config=config))
-  for _ in source:  # Opens files and fills caches.
+  for _ in source:  # The first pass opens files and fills caches.
     pass
   start, count = time.perf_counter(), 0
   while time.perf_counter() - start < 2:

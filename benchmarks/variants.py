@@ -1,9 +1,10 @@
-"""Ways to write the fit for a CPU core, to see whether any beats `fit`.
+"""Compares the speed of `fit` on a CPU core with other ways to write it.
 
   python -m benchmarks.variants
 
-All run in one process on one core, in turn with one another and with matrix
-products; `ratio` is the median over turns of the speed against `fit`'s.
+All variants run in one process on one core, in turn with one another and with
+matrix products. The column `ratio` is the speed relative to that of `fit`, as
+the median over turns.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ IMAGES = 2
 ROUNDS = 15
 _HIGHEST = jax.lax.Precision.HIGHEST
 
-# XLA's options for `fit`; benchmarks.fit and linac use them too.
+# The options of XLA with which `linac` compiles `fit`.
 _WIDE = {'xla_cpu_prefer_vector_width': 512}
-# Name, XLA's options and arguments of `variant`; None of those for `fit`.
+# The name, XLA's options and the arguments of `variant`, which are None for
+# `fit` itself.
 VARIANTS = (
   ('fit', _WIDE, None),
   ('fit, vectors of 256 bits', {}, None),
@@ -54,7 +56,18 @@ def variant(
   unroll=2,
   gathered=False,
 ):
-  """The default fit in plain JAX, written one way or another."""
+  """Fits images like `fit`, but in plain JAX and with one change or more.
+
+  Args:
+    pixels: The normalised pixel values, row by row.
+    draws: The draws for the config.
+    config: The transform.
+    flat: Whether Adam updates one flat vector of all parameters.
+    folded: Whether biases are a row of the weights.
+    transposed: Whether weights are stored transposed.
+    unroll: The number of steps in an iteration of the loop.
+    gathered: Whether all batches are gathered before the loop.
+  """
   inputs = jnp.asarray(draws.inputs)
   batches = jnp.asarray(draws.batches(config.batch_size))
   layers = [(jnp.asarray(w), jnp.zeros(w.shape[1])) for w in draws.weights]
@@ -123,7 +136,7 @@ def variant(
 
 
 def compile_all(config: LinacConfig) -> dict:
-  """The compiled programs by name."""
+  """Returns the compiled programs by name."""
   return {
     name: jax.jit(
       functools.partial(

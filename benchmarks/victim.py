@@ -1,4 +1,4 @@
-"""A small dataset under attack: built by the real command, held to the bit."""
+"""A small dataset into whose builds faults are injected, and its checks."""
 
 import contextlib
 import hashlib
@@ -14,19 +14,20 @@ import psutil
 
 from linac_tfds import Cifar10Linac
 
-# Float64, for its bits; big enough that a build is caught in the middle.
+# Float64 makes the bits of all builds equal. The build takes long enough that
+# faults hit it in the middle.
 _OPTIONS = (
   *('--source=drawn', '--seed=3', '--precision=float64', '--num_layers=3'),
   *('--width=32', '--num_epochs=4', '--batch_size=128'),
 )
 _CONFIG = 'drawn_seed_3_f64+num_layers_3+width_32+num_epochs_4+batch_size_128'
 _PER_SHARD = 4
-# A build that takes more seconds hangs; undisturbed, one takes 8.
+# A build that takes more seconds than this hangs. An undisturbed one takes 8.
 _HANGS = 120
 
 
 def family(process: subprocess.Popen) -> list[psutil.Process]:
-  """The processes of a build, but for the launching one."""
+  """Returns the processes that a build's launching process has started."""
   try:
     return psutil.Process(process.pid).children(recursive=True)
   except psutil.NoSuchProcess:
@@ -34,20 +35,20 @@ def family(process: subprocess.Popen) -> list[psutil.Process]:
 
 
 class Victim:
-  """A dataset in a folder, and what was seen of the builds of it.
+  """A dataset in a folder, and the observations of its builds.
 
   Attributes:
-    data_dir: TFDS's root folder, which holds the prepared source.
-    folder: of the config.
-    target: of the published dataset.
-    expected: SHA-256 of each file of an undisturbed build.
-    problems: what went wrong that must not, since the last look.
-    last_family: processes of the build attacked last.
-    runs: builds started.
-    hangs: builds that did not end.
-    fitted: images fitted in all.
-    fitted_again: images whose finished shards were made again.
-    compared: bytes compared with the undisturbed build.
+    data_dir: The root folder for datasets, which holds the prepared source.
+    folder: The folder of the dataset's config.
+    target: The folder of the published dataset.
+    expected: The SHA-256 of each file of an undisturbed build.
+    problems: The failed checks since the list was last cleared.
+    last_family: The processes of the last build that was attacked.
+    runs: The number of builds started.
+    hangs: The number of builds that did not end.
+    fitted: The number of images fitted by all builds.
+    fitted_again: The number of images in finished shards that were made again.
+    compared: The number of bytes compared with the undisturbed build.
   """
 
   def __init__(self, data_dir: pathlib.Path):
@@ -65,23 +66,23 @@ class Victim:
     self.fitted = len(self.finished()) * _PER_SHARD
 
   def finished(self) -> dict[str, int]:
-    """Inode of each shard that is sound, staged or published."""
+    """Returns the inode of each sound shard, staged or published, by name."""
     files = {}
     for folder in (*self.folder.glob('staging.*'), self.target):
       for path in folder.glob('cifar10_linac-*'):
-        # What is left of a dead build may be publishing right now.
+        # Processes left by a killed build may be publishing the file now.
         with contextlib.suppress(FileNotFoundError):
           if self._is_sound(folder, path.name):
             files[path.name] = path.stat().st_ino
     return files
 
   def missing(self) -> int:
-    """Number of shards that are not finished."""
+    """Returns the number of shards that are not finished."""
     shards = [s for s in self.expected if s.startswith('cifar10_linac-')]
     return len(shards) - len(self.finished())
 
   def staged(self, pattern: str) -> list[pathlib.Path]:
-    """Committed files of the staging folder."""
+    """Returns the complete files of the staging folder that match a pattern."""
     files = self.folder.glob(f'staging.*/{pattern}')
     return sorted(path for path in files if '.tmp' not in path.name)
 
@@ -90,11 +91,11 @@ class Victim:
     return (self.target / 'dataset_info.json').exists()
 
   def wipe(self) -> None:
-    """Forgets the dataset, so that it is built from the start."""
+    """Removes the dataset, so that the next build begins from the start."""
     shutil.rmtree(self.folder)
 
   def start(self, *options: str) -> subprocess.Popen:
-    """Starts the command; `options` make it another dataset's."""
+    """Starts the command; `options` can make it build another dataset."""
     self.runs += 1
     command = [sys.executable, '-m', 'pipelines.build', *_OPTIONS, *options]
     command += [f'--examples_per_shard={_PER_SHARD}']
@@ -108,9 +109,10 @@ class Victim:
   def run(
     self, attack: Callable[[subprocess.Popen], None] = lambda build: None
   ) -> tuple[int, str]:
-    """Runs the command under attack.
+    """Runs the command and checks that finished shards stay unchanged.
 
-    Finished shards must stay as they are.
+    Args:
+      attack: A function that takes the build's process and injects a fault.
 
     Returns:
       The exit status and the error.
@@ -131,7 +133,7 @@ class Victim:
     return status, error
 
   def _check_found(self, images: int, shards: int) -> None:
-    # What is left of a dead build may have finished more in between.
+    # Processes left by a killed build may have finished more shards meanwhile.
     if images != shards * _PER_SHARD and not self.last_family:
       self.problems.append(
         f'{images} images were found finished, but {shards} shards were'
@@ -147,21 +149,21 @@ class Victim:
       for hanging in [*family(process), process]:
         hanging.kill()
       output, errors = process.communicate()
-    # The bar comes first, and leaves its line open.
+    # The progress bar comes first, without a newline at its end.
     _, mark, error = errors.partition('error: ')
     if process.returncode > 0 and (not mark or 'Traceback' in errors):
       self.problems.append(f'an error that is not clear: {errors}')
     return process.returncode, output, error
 
   def wait_for_family(self) -> None:
-    """Waits for what is left of the build attacked last: it must end soon."""
+    """Waits for processes that the last attacked build left; they must end."""
     _, alive = psutil.wait_procs(self.last_family, timeout=15)
     if alive:
       self.problems.append(f'processes outlive their build: {alive}')
     self.last_family = []
 
   def compare(self) -> None:
-    """Holds the published dataset against the undisturbed one."""
+    """Compares the published dataset with the undisturbed one."""
     found = self._hashes()
     if different := dict(found.items() ^ self.expected.items()):
       self.problems.append(f'other files than expected: {sorted(different)}')
@@ -182,7 +184,7 @@ class Victim:
   def _is_sound(self, folder: pathlib.Path, shard: str) -> bool:
     names = (shard, f'manifests/{shard}.json')
     hashes = [_sha256(folder / name) for name in names]
-    # Of the undisturbed build there is nothing yet to compare with.
+    # During the undisturbed build there are no expected hashes yet.
     pairs = zip(names, hashes, strict=True)
     return hashes == [self.expected.get(name, value) for name, value in pairs]
 
@@ -198,6 +200,6 @@ def wait_until(process: subprocess.Popen, condition: Callable) -> bool:
       if condition():
         return True
     except (psutil.Error, FileNotFoundError):
-      pass  # Something came or went in the middle of the look.
+      pass  # A process or file came or went during the check.
     time.sleep(0.001)
   return False

@@ -1,9 +1,10 @@
-"""Renders a dataset's page as TFDS's catalogue would show it.
+"""Renders a dataset's page in the form of TFDS's catalogue.
 
   python examples/catalogue.py DATA_DIR/cifar10_linac/seed_42/1.1.0 OUTPUT
 
-writes `cifar10_linac.md`, with a figure of `tfds.show_examples` and a table of
-`tfds.as_dataframe` beside it. It needs matplotlib and pandas.
+The program writes three files to the folder OUTPUT: the page
+`cifar10_linac.md`, a figure made by `tfds.show_examples`, and a table made by
+`tfds.as_dataframe`. It needs matplotlib and pandas.
 """
 
 import pathlib
@@ -22,19 +23,19 @@ _NUM_EXAMPLES = 9
 
 
 def main(dataset_dir: str, output: str) -> None:
-  mpl.use('agg')  # Draws into files, not windows.
+  mpl.use('agg')  # This backend draws to files and opens no windows.
   builder = tfds.builder_from_directory(dataset_dir)
   examples = builder.as_dataset(split=next(iter(builder.info.splits)))
   examples = examples.take(_NUM_EXAMPLES)
   folder = pathlib.Path(output)
   folder.mkdir(parents=True, exist_ok=True)
-  # TFDS looks for files of this name.
+  # TFDS looks for the figure and the table under this name.
   name = builder.info.full_name.replace('/', '-')
   figure = tfds.show_examples(examples, builder.info)
   figure.savefig(folder / f'{name}.png', dpi=50, bbox_inches='tight')
   table = tfds.as_dataframe(examples, builder.info)
   (folder / f'{name}.html').write_text(table.current_style.to_html())
-  # Its links to Papers With Code are not in TFDS's package.
+  # The page would link to Papers With Code, but TFDS's package lacks the links.
   doc_utils.get_pwc_catalog_urls = dict
   page = dataset_markdown_builder.get_markdown_string(
     builder=builder,

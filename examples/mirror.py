@@ -1,7 +1,11 @@
-"""Why no representation is mirrored: `python examples/mirror.py`.
+"""Shows that mirroring an image does not mirror its representation.
 
-The representation of a mirrored image, mirrored back, is not the image's own.
-Fits 16 drawn images and prints both distances, relative to the representation.
+  python examples/mirror.py
+
+So representations must not be mirrored to augment training data. The program
+fits 8 drawn images and their mirror images. Then it prints two distances from
+an image's representation, relative to its norm: that of the mirror image's
+representation, mirrored back, and that of another image's representation.
 """
 
 import numpy as np
@@ -11,7 +15,7 @@ from transforms import LinacConfig, linac
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> float:
-  """Median over images of the relative L2 distance."""
+  """Returns the median over images of the relative L2 distance."""
   a, b = (x.reshape(len(x), -1) for x in (a, b))
   return float(
     np.median(np.linalg.norm(a - b, axis=1) / np.linalg.norm(b, axis=1))

@@ -1,4 +1,9 @@
-"""Reads the sample dataset back: `python examples/read_sample.py DATA_DIR`."""
+"""Reads the dataset that `make sample` builds.
+
+  python examples/read_sample.py DATA_DIR
+
+The program prints the first five examples of the split `train`.
+"""
 
 import sys
 
@@ -14,7 +19,7 @@ def main(data_dir: str) -> None:
     split='train',
     data_dir=data_dir,
     with_info=True,
-    # One file at a time: the source's order.
+    # Reading one file at a time keeps the source's order.
     read_config=tfds.ReadConfig(interleave_cycle_length=1),
   )
   label_name = info.features['label'].int2str

@@ -1,5 +1,5 @@
 """The command `linac`: one name for all commands of this project.
 
-It may import `pipelines`, `classifiers` and `linac_config`; nothing imports it.
-`main.main` is public.
+`main.main` is public. This package may import `pipelines`, `classifiers` and
+`linac_config`; no other package may import it.
 """

@@ -1,4 +1,4 @@
-"""`python -m linac_cli` is `linac`, where that is not installed."""
+"""`python -m linac_cli`: the command `linac` without an installation."""
 
 import sys
 

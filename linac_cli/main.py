@@ -1,7 +1,8 @@
 """Finds the module of a command and calls its `main`.
 
-A user's own modules in the current folder, `transforms.py` or `queue.py`, are
-not seen by it nor by what it starts.
+Modules of the user's in the current folder, such as `transforms.py` or
+`queue.py`, are not imported by this process nor by the processes that it
+starts.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ usage: linac COMMAND [OPTION]...
 Fits LINAC representations of images once, as a dataset, and uses them.
 
 commands, and their common options:
-  build     build datasets, or go on where a build stopped
+  build     build datasets, or continue a build that stopped
               --source NAME --seed N|--seeds A:B --data_dir DIR --plan
-  status    say how far a build is: running, stopped or finished
+  status    show the progress of a build: running, stopped or finished
               DATASET_DIR --watch
-  verify    check a published dataset: files, contents and some fits
+  verify    check a published dataset: its files, contents and some fits
               DATASET_DIR --source_data_dir DIR --quick
-  report    write a page about a published dataset, with pictures
+  report    write a web page about a published dataset, with pictures
               DATASET_DIR --output DIR
-  train     train a classifier, or go on where it stopped
+  train     train a classifier, or continue a training that stopped
               --dataset NAME --out_dir DIR --data_dir DIR --inputs image
   evaluate  measure the accuracy of a classifier
               MODEL --dataset NAME --data_dir DIR
@@ -36,10 +37,11 @@ commands, and their common options:
               FILE OUT
 
 options:
-  -h, --help  show this; `linac COMMAND --help` shows all of a command's options
+  -h, --help  show this text; `linac COMMAND --help` shows all options of a
+              command
   --version   show the version
 """
-# What pip calls the packages that some commands need.
+# The extra of pip that installs a package which some commands need.
 _EXTRAS = {
   'jinja2': 'viz',
   'matplotlib': 'viz',
@@ -52,11 +54,11 @@ def main(argv: list[str] | None = None) -> int:
   """Runs a command.
 
   Args:
-    argv: the command and its options; None for this process's, which is then
-      made ready for commands.
+    argv: The command and its options. If it is None, they are those of this
+      process, whose import path and signals are then set up for commands.
 
   Returns:
-    The exit status: the command's, or 2 if there is no such command.
+    The exit status of the command, or 2 if there is no such command.
   """
   if argv is None:
     argv = sys.argv[1:]
@@ -84,9 +86,10 @@ def _ready_process() -> None:
     from pipelines.runners.local import parent
 
     parent.end_with(int(pid))
-    # It has been heeded, and may confuse another Python, such as gcloud's.
+    # The import path is set, so the variable is no longer needed. It could
+    # mislead other Python programs that this process starts, such as gcloud.
     os.environ.pop('PYTHONPATH', None)
-  # The imports of a command take seconds.
+  # The imports of a command take seconds. Ctrl-C must end them at once.
   from pipelines.command_line import interrupts
 
   interrupts.end_at_once()

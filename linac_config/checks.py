@@ -9,10 +9,10 @@ import reprlib
 
 
 def as_int(name: str, value) -> int:
-  """The value as an int.
+  """Converts a field's value to an int.
 
   Raises:
-    ValueError: naming the field, if the value is no integer.
+    ValueError: if the value is no integer. The message names the field.
   """
   try:
     if isinstance(value, bool):
@@ -23,10 +23,10 @@ def as_int(name: str, value) -> int:
 
 
 def as_float(name: str, value) -> float:
-  """The value as a finite float.
+  """Converts a field's value to a finite float.
 
   Raises:
-    ValueError: naming the field, if the value is no finite number.
+    ValueError: if the value is no finite number. The message names the field.
   """
   try:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
@@ -40,10 +40,11 @@ def as_float(name: str, value) -> float:
 
 
 def as_constants(name: str, value) -> tuple[float, ...] | None:
-  """One finite number per channel, or None.
+  """Converts a field's value to one finite number per channel; keeps None.
 
   Raises:
-    ValueError: naming the field, if the value is neither.
+    ValueError: if the value is neither None, a finite number nor a sequence of
+      them. The message names the field.
   """
   if value is None:
     return None
@@ -59,8 +60,8 @@ def as_constants(name: str, value) -> tuple[float, ...] | None:
 
 
 def shown(value) -> str:
-  """The value as text for a message, shortened."""
+  """Returns a value as text for a message, shortened if it is long."""
   try:
     return reprlib.repr(value)
-  except ValueError:  # Python prints no integer of more than 4,300 digits.
+  except ValueError:  # Python does not print integers of over 4,300 digits.
     return 'an integer of thousands of digits'

@@ -1,4 +1,7 @@
-"""The configuration of the LINAC transform. Imports neither NumPy nor JAX."""
+"""The configuration of the LINAC transform.
+
+This module imports neither NumPy nor JAX.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ ACTIVATIONS = ('relu', 'tanh', 'gelu', 'silu', 'sin')
 KEY_DERIVATIONS = ('published', 'full')
 PRECISIONS = ('float32', 'float64')
 
-# Refused beyond: a typing error, or more than a host can draw and hold.
+# The largest values that are accepted. A larger one is a typing error, or needs
+# more numbers than a host can draw and hold.
 _LARGEST = {
   'num_layers': 100,
   'width': 2**16,
@@ -19,7 +23,8 @@ _LARGEST = {
   'batch_size': 2**31,
 }
 _MAX_WEIGHTS = _MAX_ORDERED_PIXELS = 2**28
-# Smallest and largest numbers that a precision keeps, and its last below 1.
+# For each precision: the smallest and the largest number that a field may hold,
+# and the precision's largest number below 1.
 _LIMITS = {
   'float32': (2.0**-126, 2.0**127, 1 - 2.0**-24),
   'float64': (2.0**-1022, 2.0**1023, 1 - 2.0**-53),
@@ -31,39 +36,52 @@ CIFAR10_STD = (0.2471, 0.2435, 0.2616)
 
 @dataclasses.dataclass(frozen=True)
 class KeylessConfig:
-  """Everything but the seed that determines a LINAC representation.
+  """All settings of a LINAC transform except the seed.
 
-  A plan under a private key holds this and no seed. Nothing can be fitted with
-  it until `with_seed` makes a `LinacConfig` of it.
+  The plan of a dataset with a private key holds this config, which has no seed.
+  To fit images, first make a `LinacConfig` of it with `with_seed`.
 
   The defaults are those of Rusu et al. (2022), appendix A, and of the published
   CIFAR-10 classifier.
 
   Attributes:
-    key_derivation: `'published'` keeps the seed's low 32 bits, as the published
-      code does under 32-bit JAX; `'full'` uses all 64.
-    num_layers: number of hidden layers of the implicit neural representation.
-    width: units of each hidden layer.
-    num_features: frequencies of the positional encoding; each gives a sine and
-      a cosine of both coordinates.
-    use_bias: whether hidden layers have a bias. The output layer always has.
-    activation: one of `ACTIVATIONS`.
-    representation_layer: index of the hidden layer whose activations are the
-      representation; `num_layers` stands for the output, the reconstruction.
-    num_epochs: passes over the pixels of an image.
-    batch_size: pixels per optimisation step; divides height * width.
-    learning_rate: Adam's initial step size, decayed along a cosine.
+    key_derivation: The way a random key is made from the seed. `'published'`
+      uses the seed's low 32 bits, like the published code under 32-bit JAX;
+      `'full'` uses all 64 bits.
+    num_layers: The number of hidden layers of the implicit neural
+      representation.
+    width: The number of units of each hidden layer.
+    num_features: The number of frequencies of the positional encoding. Each one
+      gives a sine and a cosine of both coordinates.
+    use_bias: Whether hidden layers have a bias. The output layer always has
+      one.
+    activation: The activation function of hidden layers, one of `ACTIVATIONS`.
+    representation_layer: The index of the hidden layer whose activations are
+      the representation. The index `num_layers` stands for the output layer,
+      the reconstruction.
+    num_epochs: The number of passes over the pixels of an image.
+    batch_size: The number of pixels of an optimisation step. It must divide
+      height * width.
+    learning_rate: Adam's initial step size, which decays along a cosine.
     b1: Adam's decay rate of the first moment.
     b2: Adam's decay rate of the second moment.
-    eps: Adam's epsilon, added outside the square root.
-    decay_alpha: final learning rate as a fraction of the initial one.
-    precision: `'float32'` (IEEE products, never TF32 or bfloat16) or
-      `'float64'`, in which the same seed gives the same bits on any machine.
-    mean: per-channel mean of images scaled to [0, 1], or None.
-    std: per-channel standard deviation of images scaled to [0, 1], or None.
+    eps: Adam's epsilon, which is added outside the square root.
+    decay_alpha: The final learning rate as a fraction of the initial one.
+    precision: The IEEE arithmetic of the fit, `'float32'` or `'float64'`;
+      products never use TF32 or bfloat16. In float64, a seed gives the same
+      representation on any machine after rounding to float16, except for about
+      one image in 100,000. Before rounding, last bits differ between machines:
+      stored as float32, 10 of 1,500 images differed between AVX-512 and SSE4.2.
+      In float32, representations differ between kinds of machines and batch
+      sizes.
+    mean: The mean of each channel of images scaled to [0, 1]. None if images
+      are normalised already.
+    std: The standard deviation of each channel of images scaled to [0, 1]. None
+      if images are normalised already.
 
   Raises:
-    ValueError: naming the field and its value, if one is out of range.
+    ValueError: if a field is out of range. The message names the field and its
+      value.
   """
 
   key_derivation: str = 'published'
@@ -143,7 +161,8 @@ class KeylessConfig:
       )
 
   def _check_floats(self):
-    # A fit rounds them to its precision: eps to 0 or b1 to 1 makes NaN.
+    # A fit rounds these numbers to its precision. If it rounded eps to 0 or b1
+    # to 1, it would compute NaN.
     smallest, largest, below_one = _LIMITS[self.precision]
     for name in ('learning_rate', 'eps'):
       if not smallest <= getattr(self, name) <= largest:
@@ -162,17 +181,21 @@ class KeylessConfig:
         f'decay_alpha={self.decay_alpha} must be between 0 and 1.'
       )
     if self.mean is not None and not 0 <= min(self.mean) <= max(self.mean) <= 1:
-      raise ValueError(f'mean={self.mean} must be of images scaled to [0, 1].')
-    # No smaller, so that normalised pixels are finite in float32.
+      raise ValueError(
+        f'mean={self.mean} must be between 0 and 1; pass the mean of images '
+        'scaled to [0, 1].'
+      )
+    # A smaller std would make normalised pixels infinite in float32.
     if (
       self.std is not None and not 1e-38 <= min(self.std) <= max(self.std) <= 1
     ):
       raise ValueError(
-        f'std={self.std} must be positive, of images scaled to [0, 1].'
+        f'std={self.std} must be between 1e-38 and 1; pass the standard '
+        'deviation of images scaled to [0, 1].'
       )
 
   def with_seed(self, seed: int) -> LinacConfig:
-    """The config of a transform under a seed.
+    """Returns this config with a seed, ready for a fit.
 
     Raises:
       ValueError: if the seed does not fit in a signed 64-bit integer.
@@ -183,11 +206,14 @@ class KeylessConfig:
     return LinacConfig(**fields, seed=seed)
 
   def num_steps(self, num_pixels: int) -> int:
-    """Optimisation steps for an image of `num_pixels` pixels.
+    """Returns the number of optimisation steps for an image.
+
+    Args:
+      num_pixels: The number of pixels of the image, height * width.
 
     Raises:
-      ValueError: if the pixel batch does not divide the image, or there are
-        too many epochs to draw the pixel orders of.
+      ValueError: if the batch size does not divide the number of pixels, or if
+        there are too many epochs to draw a pixel order for each.
     """
     if num_pixels % self.batch_size:
       raise ValueError(
@@ -202,16 +228,24 @@ class KeylessConfig:
     return self.num_epochs * num_pixels // self.batch_size
 
   def flops(self, shape: tuple[int, int, int]) -> int:
-    """Floating-point operations of the products of one image's fit.
+    """Returns the floating-point operations of the products of one image's fit.
 
-    Three products per weight, pixel and epoch: forward, and backward to the
-    weights and to the activations. 16.5e9 for CIFAR-10 and the defaults.
+    There are three products per weight, pixel and epoch: one in the forward
+    pass, and two in the backward pass, for the weights and the activations.
+    CIFAR-10 and the default config give 16.5e9.
+
+    Args:
+      shape: The (height, width, channels) of the image.
     """
     height, width, channels = shape
     return 6 * self.num_weights(channels) * height * width * self.num_epochs
 
   def num_weights(self, channels: int) -> int:
-    """Weights of a network for images with `channels`, biases not counted."""
+    """Returns the number of a network's weights, not counting biases.
+
+    Args:
+      channels: The number of channels of the image.
+    """
     return self._hidden_weights() + self.width * channels
 
   def _hidden_weights(self) -> int:
@@ -222,10 +256,10 @@ class KeylessConfig:
   def pixel_constants(
     self, channels: int
   ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of uint8 images.
+    """Returns the mean and standard deviation of each channel of uint8 images.
 
     Raises:
-      ValueError: if the config does not hold one of each per channel.
+      ValueError: if `mean` or `std` does not have one number per channel.
     """
     for name in ('mean', 'std'):
       constants = getattr(self, name)
@@ -237,7 +271,11 @@ class KeylessConfig:
     return self.mean, self.std
 
   def representation_channels(self, image_channels: int) -> int:
-    """Channels of a representation of images with `image_channels`."""
+    """Returns the number of channels of a representation.
+
+    Args:
+      image_channels: The number of channels of the image.
+    """
     return (
       image_channels
       if self.representation_layer == self.num_layers
@@ -247,15 +285,17 @@ class KeylessConfig:
 
 @dataclasses.dataclass(frozen=True)
 class LinacConfig(KeylessConfig):
-  """Everything that determines the bits of a LINAC representation.
+  """All settings of a LINAC transform, including the seed.
+
+  The other fields are described in `KeylessConfig`.
 
   Attributes:
     seed: The private key of the paper, a signed 64-bit integer. The default is
-      that of the published classifier. The other fields are those of
-      `KeylessConfig`.
+      the key of the published classifier.
 
   Raises:
-    ValueError: naming the field and its value, if one is out of range.
+    ValueError: if a field is out of range. The message names the field and its
+      value.
   """
 
   seed: int = -2314326399425823309
@@ -270,7 +310,7 @@ class LinacConfig(KeylessConfig):
       )
 
   def without_seed(self) -> KeylessConfig:
-    """The same config less its seed."""
+    """Returns the same config without its seed."""
     return KeylessConfig(
       **{
         f.name: getattr(self, f.name) for f in dataclasses.fields(KeylessConfig)

@@ -1,8 +1,9 @@
 """Names of dataset configs: `[SOURCE_]seed_N[_f64][+FIELD_VALUE]...`.
 
-A name says everything that distinguishes two transforms of a source, and one
-transform has one name: `seed_42`, `seed_7_f64+num_epochs_2`,
-`mnist_seed_1+mean_0.1307+std_0.3081`. The source `cifar10` is left out.
+A name holds the source, unless it is `cifar10`, the seed and all fields of the
+config that differ from the defaults. So each transform of a source has exactly
+one name. Examples are `seed_42`, `seed_7_f64+num_epochs_2` and
+`mnist_seed_1+mean_0.1307+std_0.3081`.
 """
 
 import dataclasses
@@ -15,25 +16,31 @@ DEFAULT_SOURCE = 'cifar10'
 
 _DEFAULTS = {f.name: f.default for f in dataclasses.fields(LinacConfig)}
 _HEAD = re.compile(r'(?:(?P<source>.+)_)?seed_(?P<seed>-?\d+)(?P<f64>_f64)?')
-# TFDS's dataset names, and its config names less what would not survive here.
+# The names of TFDS's datasets and configs, except those that cannot be part of
+# our names.
 _SOURCE = re.compile(r'[a-z]\w*(/\w[\w.\-]*)?', re.ASCII)
 _PRIVATE = re.compile(r'[a-zA-Z][\w.\-]{0,99}', re.ASCII)
 _EXAMPLES = 'seed_42, seed_42_f64 or mnist_seed_7+num_epochs_2'
 
 
 def config_name(source: str, config: LinacConfig) -> str:
-  """The name of the config that fits `source` with `config`.
+  """Returns the name of the dataset config that fits a source with a transform.
+
+  Args:
+    source: The TFDS name of the image dataset, `DATASET` or `DATASET/CONFIG`.
+    config: The transform.
 
   Raises:
-    ValueError: if `source` is no TFDS name, `DATASET` or `DATASET/CONFIG`, or
-      the name would be too long for a folder.
+    ValueError: if `source` is no TFDS name, or if the name would be too long
+      for a folder.
   """
   if not _SOURCE.fullmatch(source):
     raise ValueError(
       f'source={source!r} is no name of a TFDS dataset; pass DATASET or '
       'DATASET/CONFIG, such as cifar10 or cifar10_corrupted/fog_1.'
     )
-  # Names are folders; `--` stands for the slash of DATASET/CONFIG.
+  # Names are also names of folders, so `--` replaces the slash of
+  # DATASET/CONFIG.
   prefix = '' if source == DEFAULT_SOURCE else source.replace('/', '--') + '_'
   suffix = '_f64' if config.precision == 'float64' else ''
   for name, default in _DEFAULTS.items():
@@ -50,10 +57,10 @@ def config_name(source: str, config: LinacConfig) -> str:
 
 
 def check_private_name(name: str) -> None:
-  """Refuses names for a private key's config that say something else.
+  """Refuses a name that is not suitable for the config of a private key.
 
   Raises:
-    ValueError: if `name` is no folder's name, or could be taken for a seed.
+    ValueError: if the name cannot name a folder, or looks like a seed.
   """
   if not _PRIVATE.fullmatch(name) or re.search(r'(^|_)seed_-?\d', name):
     raise ValueError(
@@ -64,10 +71,11 @@ def check_private_name(name: str) -> None:
 
 
 def parse_config_name(name: str) -> tuple[str, LinacConfig]:
-  """The source and the transform a config name stands for.
+  """Returns the source and the transform that a config name stands for.
 
   Raises:
-    ValueError: if the name is not exactly what `config_name` gives.
+    ValueError: if the name is not exactly the one that `config_name` returns
+      for them.
   """
   head, *fields = name.split('+')
   match = _HEAD.fullmatch(head)
@@ -100,12 +108,16 @@ def _field_of(text: str, name: str) -> str:
 
 
 def parse_field(name: str, text: str):
-  """The value of the config field `name` written as `text`.
+  """Parses the value of a config field.
 
-  Tuples are written `0.5_0.5_0.5`, or with commas.
+  Args:
+    name: The name of the field.
+    text: The value as text. The numbers of a tuple are separated by underscores
+      or commas: `0.5_0.5_0.5`.
 
   Raises:
-    ValueError: naming the field and the text.
+    ValueError: if the text does not have the field's type. The message names
+      the field and the text.
   """
   default = _DEFAULTS[name]
   try:
@@ -123,8 +135,8 @@ def parse_field(name: str, text: str):
 
 
 def format_field(value) -> str:
-  """A field's value as text, for names and options."""
+  """Returns a field's value as text for names and options."""
   if isinstance(value, tuple):
     return '_'.join(map(format_field, value))
-  # A plus sign separates fields, so 1e+16 is written 1e16.
+  # A plus sign separates the fields of a name, so 1e+16 is written as 1e16.
   return str(value).replace('e+', 'e')

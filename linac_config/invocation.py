@@ -1,6 +1,6 @@
-"""How the user started a command, so that messages can name commands alike.
+"""The form in which messages name the commands of this project.
 
-A command can be started as `linac train` or as `python -m classifiers.train`.
+A user can start a command as `linac train` or as `python -m classifiers.train`.
 Messages that tell the user to run a command use the same form.
 """
 
@@ -24,10 +24,10 @@ def set_started_by_linac() -> None:
 
 
 def command(name: str) -> str:
-  """Returns what the user types to start a command of this project.
+  """Returns the text that the user types to start a command of this project.
 
   Args:
-    name: the command's name after `linac`, such as `'build'`.
+    name: The command's name after `linac`, such as `'build'`.
 
   Returns:
     `'linac build'` if the user started `linac`, and otherwise

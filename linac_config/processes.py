@@ -1,7 +1,8 @@
-"""How this project starts processes of its own code.
+"""Command lines and import paths for processes that run this project's code.
 
-They find it, and the libraries of this process, but nothing in the current
-folder or a script's: users have modules there that are called `transforms.py`,
+Such a process finds this project and the libraries of the process that starts
+it. It does not look in the current folder or in the folder of the user's
+script, because users may have modules there that are called `transforms.py`,
 `queue.py` or `random.py`.
 """
 
@@ -11,33 +12,37 @@ import sys
 
 from linac_config.shadowed import OURS, ROOT
 
-# Environment variable of a process that must not outlive the one of this id.
+# This environment variable holds the id of a process. The process that finds it
+# set ends when that one has ended.
 PARENT_PID = 'LINAC_PARENT_PID'
-# Set where what a process says is shown as it comes, by what redraws a line.
+# This environment variable is set if a process's output goes at once to a
+# terminal or notebook, which can redraw a line such as a progress bar.
 REDRAWS = 'LINAC_REDRAWS'
 
 
 def python_module(
   module: str, *arguments: object
 ) -> tuple[list[str], dict[str, str]]:
-  """The command line that runs a module, and what its environment needs.
+  """Returns a command line that runs a module of this project.
 
   Args:
-    module: of this project.
-    *arguments: of its command line.
+    module: The name of the module.
+    *arguments: The arguments of the module's command line.
 
   Returns:
     The command, and the variables to add to its environment.
   """
-  # -P leaves out the current folder, which -m would put first.
+  # -P leaves the current folder out of the import path; -m alone would put it
+  # first.
   command = [sys.executable, '-P', '-m', module, *map(str, arguments)]
   return command, {'PYTHONPATH': os.pathsep.join(import_path())}
 
 
 def import_path() -> list[str]:
-  """This process's import path, without the user's own modules.
+  """Returns this process's import path without the user's own folders.
 
-  This project comes where it did, or before what would hide it.
+  This project keeps its place in the path, unless a folder before it has a
+  module of the same name; then it is moved to the front of that folder.
   """
   users = _users_folders()
   others = [p for p in sys.path if p and os.path.realpath(p) not in users]
@@ -52,12 +57,13 @@ def import_path() -> list[str]:
 
 
 def _users_folders() -> set[str]:
-  """The current folder and the script's, unless this project is there."""
+  """Returns the current folder and the script's, except this project's own."""
   found = set()
-  with contextlib.suppress(OSError):  # It was deleted.
+  with contextlib.suppress(OSError):  # The current folder may be deleted.
     found.add(os.getcwd())
   main = sys.modules.get('__main__')
-  # A module that was run with `-m` lies wherever it was found.
+  # A main module that was started with `-m` can lie among the libraries, so its
+  # folder stays in the path.
   if getattr(main, '__spec__', None) is None and hasattr(main, '__file__'):
     found.add(os.path.dirname(os.path.abspath(main.__file__)))
   return {os.path.realpath(p) for p in found} - {os.path.realpath(ROOT)}

@@ -1,8 +1,9 @@
-"""Tells of modules that hide this project's, or Python's own, by their name.
+"""Reports modules of the user's that hide ones of this project or of Python.
 
-A `transforms.py` or a `queue.py` does so in a folder that Python looks in
-first, such as a script's. Any module may be hidden: this one imports next to
-none.
+A module hides another of the same name if Python looks in its folder first. For
+example, a `transforms.py` or `queue.py` in the folder of the user's script
+hides ours or Python's. Because any module may be hidden, this one imports
+almost none.
 """
 
 import os
@@ -24,13 +25,15 @@ _STANDARD_FOLDERS = [_STANDARD, os.path.join(_STANDARD, 'lib-dynload')]
 
 
 def hiding(name: str) -> tuple[str, str] | None:
-  """The file that Python finds in place of a module, and the module's own.
+  """Finds the file that hides a module.
 
   Args:
-    name: of one of this project's packages, or of a module of Python's.
+    name: The name of a package of this project, or of a module of Python's
+      standard library.
 
   Returns:
-    The two, or None where nothing hides it.
+    The file that Python finds and the module's own file, or None if nothing
+    hides the module.
   """
   own = _own_file(name)
   found = own and _found_file(name)
@@ -42,17 +45,17 @@ def hiding(name: str) -> tuple[str, str] | None:
 def _own_file(name: str) -> str | None:
   if name in OURS:
     return os.path.join(ROOT, name, '__init__.py')
-  # Setuptools has a distutils of its own.
+  # Setuptools replaces `distutils` by its own, which is no error.
   if name == 'distutils' or name not in sys.stdlib_module_names:
     return None
   if name in sys.builtin_module_names or FrozenImporter.find_spec(name):
-    return None  # Found before any file.
+    return None  # Python finds these before it looks for any file.
   spec = PathFinder.find_spec(name, _STANDARD_FOLDERS)
   return spec and spec.origin
 
 
 def _found_file(name: str) -> str | None:
-  """The file of a module that is loaded or would be."""
+  """Returns the file of a module that is loaded, or that would be loaded."""
   if name in sys.modules:
     module = sys.modules[name]
     file, folders = getattr(module, '__file__', None), ()
@@ -63,22 +66,24 @@ def _found_file(name: str) -> str | None:
     if spec is None:
       return None
     file, folders = spec.origin, spec.submodule_search_locations or ()
-  return file or next(iter(folders), None)  # A folder without `__init__.py`.
+  # A package without `__init__.py` has only a folder.
+  return file or next(iter(folders), None)
 
 
 def check(*names: str) -> None:
-  """Refuses to go on with a module that is not the one meant.
+  """Refuses to continue if a module hides a package of this project.
 
-  Under `python -m`, whatever is hidden ends the process with a line when it is
-  imported. Others get an exception, now.
+  While `python -m` looks for the module to run, an exception would be shown
+  with a traceback. So in this case, the process ends later, with one line, as
+  soon as it imports a module that is hidden.
 
   Args:
-    *names: of this project's packages that the caller imports.
+    *names: The names of this project's packages that the caller imports.
 
   Raises:
-    ImportError: naming both files.
+    ImportError: if one of them is hidden. The message names both files.
   """
-  # As long as Python looks for the module to run, that is the first argument.
+  # While Python looks for the module of `-m`, the first argument is '-m'.
   if getattr(sys, 'argv', [])[:1] == ['-m']:
     watch()
     return
@@ -88,7 +93,7 @@ def check(*names: str) -> None:
 
 
 def watch() -> None:
-  """Ends the process, with a line, where it imports what hides a module."""
+  """Ends this process with one line as soon as it imports a hidden module."""
   if not any(isinstance(finder, _Watch) for finder in sys.meta_path):
     finders = sys.meta_path
     first = finders.index(PathFinder) if PathFinder in finders else 0
@@ -96,7 +101,7 @@ def watch() -> None:
 
 
 class _Watch:
-  """Looks at every import before Python looks for files."""
+  """A finder that sees every import before Python looks for files."""
 
   def find_spec(self, name: str, path=None, target=None) -> None:
     del target
@@ -106,13 +111,14 @@ class _Watch:
 
 
 def explain(error: BaseException) -> None:
-  """Raises a better error if a module that hides Python's own is the cause.
+  """Raises a better error if a hidden module of Python is the cause of one.
 
   Args:
-    error: that ended an import.
+    error: The exception that ended an import.
 
   Raises:
-    ImportError: naming both files.
+    ImportError: if a module hides one of Python's and took part in the import.
+      The message names both files.
   """
   concerned = _files_of(error)
   for name in sorted(sys.stdlib_module_names):
@@ -124,7 +130,7 @@ def explain(error: BaseException) -> None:
 
 
 def _files_of(error: BaseException | None) -> set[str]:
-  """The files whose code an exception came through."""
+  """Returns the files of the code that an exception passed through."""
   files = set()
   while error is not None:
     frames = error.__traceback__

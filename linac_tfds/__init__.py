@@ -1,9 +1,9 @@
-"""TFDS datasets of LINAC representations. Importing registers them.
+"""TFDS datasets of LINAC representations, registered by importing this package.
 
-`cifar10_linac` is the dataset; `sample` is a small set of drawn images to build
-it from where there is no network. The names in `__all__` are public. The
-transform itself, `linac`, is imported when first used, because JAX takes a
-second.
+`cifar10_linac` is the dataset. `sample` is a small set of drawn images, from
+which `cifar10_linac` can be built without a network. The names in `__all__` are
+public. The transform itself, `linac`, is imported at its first use, because
+importing JAX takes a second.
 """
 
 from linac_config import shadowed
@@ -17,7 +17,7 @@ try:
     LinacBuilderConfig,
   )
   from linac_tfds.sample.sample_dataset_builder import Builder as Sample
-except Exception as error:  # A user's `queue.py` can do anything.
+except Exception as error:  # A user's `queue.py` can raise any exception.
   shadowed.explain(error)
   raise
 

@@ -1,4 +1,4 @@
-"""The options of `linac build` that stand for what a builder is told."""
+"""Translates the arguments of a TFDS builder to options of `linac build`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from linac_config import KeylessConfig, config_names
 def builder_options(
   source: str, config: KeylessConfig, private_name: str | None
 ) -> list[str]:
-  """The options of a config: its source and the fields that are no defaults."""
+  """Returns the options for a config.
+
+  Args:
+    source: The TFDS name of the image dataset.
+    config: The transform; only fields that differ from the defaults become
+      options.
+    private_name: The name of the config if its key is private, or None.
+  """
   options = [f'--source={source}']
   if private_name is not None:
     options += [f'--config_name={private_name}']
@@ -29,10 +36,11 @@ def builder_options(
 def download_options(
   download_config: tfds.download.DownloadConfig,
 ) -> list[str]:
-  """The options of what TFDS's config says that a build heeds.
+  """Returns the options for those settings of TFDS that a build respects.
 
   Raises:
-    ValueError: naming what no command line can say.
+    ValueError: if a setting cannot be written as an option. The message names
+      the setting.
   """
   options = []
   if (limit := download_config.max_examples_per_split) is not None:
@@ -48,7 +56,7 @@ def download_options(
 
 
 def path_options(**paths: str | os.PathLike | None) -> list[str]:
-  """The options of the paths that are not None."""
+  """Returns an option for each path that is not None."""
   return [
     f'--{name}={os.fspath(path)}'
     for name, path in paths.items()
@@ -57,14 +65,14 @@ def path_options(**paths: str | os.PathLike | None) -> list[str]:
 
 
 def _runner_name(runner) -> str:
-  """What Beam finds the class of a runner by."""
+  """Returns the name by which Beam finds the class of a runner."""
   if isinstance(runner, str):
     return runner
   kind = type(runner)
   if kind.__module__ == '__main__':
     raise ValueError(
-      f'beam_runner is a {kind.__name__} of this program, where the process '
-      'that builds does not find it; move it to a module that can be imported.'
+      f'beam_runner is a {kind.__name__} of this program. The process that '
+      'builds cannot import it from there; move it to a module.'
     )
   if kind.__module__.startswith('apache_beam.'):
     return kind.__name__
@@ -72,14 +80,16 @@ def _runner_name(runner) -> str:
 
 
 def beam_flags(beam_options, with_runner: bool = True) -> list[str]:
-  """The flags that stand for `PipelineOptions`.
+  """Returns the flags that give Beam's options their values.
 
   Args:
-    beam_options: of flags, of keywords or set later.
-    with_runner: whether they may name the runner.
+    beam_options: The `PipelineOptions`. It does not matter whether they were
+      made from flags or keywords or set later.
+    with_runner: Whether to include the flag of the runner.
 
   Raises:
-    ValueError: naming an option whose value no flag gives.
+    ValueError: if no flag can give an option its value. The message names the
+      option.
   """
   from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -89,7 +99,7 @@ def beam_flags(beam_options, with_runner: bool = True) -> list[str]:
   values = beam_options.get_all_options(drop_default=True)
   if not with_runner:
     values.pop('runner', None)
-  # A number of processes that Beam heeds in this mode alone.
+  # Beam respects this number of processes only in the mode `multi_processing`.
   if values.get('direct_running_mode') != 'multi_processing':
     values.pop('direct_num_workers', None)
   flags = [
@@ -97,27 +107,28 @@ def beam_flags(beam_options, with_runner: bool = True) -> list[str]:
     for name, value in values.items()
     for flag in _flags_of(parser, name, value)
   ]
-  # What Beam does not know either: the command names it.
+  # Flags that Beam does not know either are passed on; the command then reports
+  # them.
   _, unknown = parser.parse_known_args(beam_options._flags or [])
   return flags + unknown
 
 
 class _Parser(argparse.ArgumentParser):
-  """Raises what argparse would print with a page of usage."""
+  """A parser that raises errors instead of printing them with the usage."""
 
   def error(self, message: str):
     raise ValueError(message)
 
 
 def _flags_of(parser: argparse.ArgumentParser, name: str, value) -> list[str]:
-  """The flags that give an option its value."""
+  """Returns the flags that give an option its value."""
   for action in parser._actions:
     if action.dest != name:
       continue
     try:
       flags = _written(action, json.loads(json.dumps(value)))
       found, unknown = parser.parse_known_args(flags)
-    except (TypeError, ValueError):  # No text stands for it.
+    except (TypeError, ValueError):  # The value cannot be written as text.
       continue
     if not unknown and str(getattr(found, name)) == str(value):
       return flags
@@ -128,7 +139,7 @@ def _flags_of(parser: argparse.ArgumentParser, name: str, value) -> list[str]:
 
 
 def _written(action: argparse.Action, value) -> list[str]:
-  """A way to write an option, which may be a wrong one."""
+  """Returns flags that probably give an option its value."""
   option = action.option_strings[-1]
   if action.nargs == 0:
     return [option]

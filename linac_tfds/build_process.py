@@ -1,7 +1,7 @@
-"""Builds a dataset in a process of its own, and relays what that says.
+"""Builds a dataset in a separate process and relays its output.
 
-So nothing of Beam or JAX comes into the process that asks for a dataset, and no
-module that lies beside its script into the build.
+So the process that asks for a dataset imports neither Beam nor JAX, and the
+build imports no modules from the folder of the user's script.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import IO
 
 from linac_config import processes
 
-# Seconds that an interrupted build has to end in.
+# An interrupted build is killed if it has not ended after this many seconds.
 _GRACE = 60
 _ERROR = 'error: '
 
@@ -27,17 +27,19 @@ _ERROR = 'error: '
 def build(arguments: list[str], unset: tuple[str, ...] = ()) -> None:
   """Runs `linac build` to its end.
 
-  What it prints goes to `sys.stdout` and `sys.stderr` as it comes, but for its
-  error, which is raised. It does not outlive this process.
+  The output of the build goes to `sys.stdout` and `sys.stderr` at once, except
+  its error, which is raised. If this process ends, the build ends too.
 
   Args:
-    arguments: of the command line.
-    unset: environment variables that are not for it.
+    arguments: The arguments of the command line.
+    unset: The environment variables that the build must not inherit.
 
   Raises:
-    ValueError: with the build's message, if an option does not fit.
-    RuntimeError: likewise, if the build failed or could not start.
-    KeyboardInterrupt: after the build has been interrupted, too.
+    ValueError: if the build refuses an option. The message is the build's.
+    RuntimeError: if the build failed or could not start. The message is the
+      build's.
+    KeyboardInterrupt: if the user interrupts this process or the build. The
+      build has ended then.
   """
   command, variables = processes.python_module('linac_cli', 'build', *arguments)
   variables[processes.PARENT_PID] = str(os.getpid())
@@ -51,13 +53,13 @@ def build(arguments: list[str], unset: tuple[str, ...] = ()) -> None:
     stdin=subprocess.DEVNULL,
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
-    # Ctrl-C is for this process, which passes it on.
+    # The terminal sends Ctrl-C only to this process, which passes it on.
     start_new_session=True,
   )
   with child.stdout, child.stderr:
     error = _follow(child)
   if child.returncode == 0:
-    if error:  # It only looked like one.
+    if error:  # The build succeeded, so the text was no error.
       print(f'{_ERROR}{error}', file=sys.stderr)
     return
   if child.returncode in (130, -signal.SIGINT):
@@ -68,8 +70,9 @@ def build(arguments: list[str], unset: tuple[str, ...] = ()) -> None:
 
 
 def _is_shown_live() -> bool:
-  """Whether a terminal or a notebook shows what goes to standard error."""
-  with contextlib.suppress(AttributeError, ValueError):  # It may be closed.
+  """Whether a terminal or a notebook shows the standard error at once."""
+  # The stream may be closed or replaced by another object.
+  with contextlib.suppress(AttributeError, ValueError):
     if sys.stderr.isatty():
       return True
   return 'ipykernel' in sys.modules
@@ -77,13 +80,14 @@ def _is_shown_live() -> bool:
 
 def _without_a_word(child: subprocess.Popen) -> str:
   return (
-    f'The build ended with {child.returncode}; what it printed may say why. '
-    'Finished shards are kept.'
+    f'The build ended with status {child.returncode} and no error message. '
+    'Its output may tell the reason. Finished shards are kept; run the same '
+    'build again to continue.'
   )
 
 
 def _follow(child: subprocess.Popen) -> str:
-  """Relays a child's output until it has ended; returns its error."""
+  """Relays the output of a child process to its end; returns the error."""
   relays = {
     child.stdout: _Relay(sys.stdout),
     child.stderr: _Relay(sys.stderr, withheld=_ERROR),
@@ -96,7 +100,7 @@ def _follow(child: subprocess.Popen) -> str:
     raise
   finally:
     if child.poll() is None:
-      child.kill()  # What it has started ends with it.
+      child.kill()  # The processes that it has started end with it.
     child.wait()
     for relay in relays.values():
       relay.end()
@@ -108,7 +112,13 @@ def _relay(
   relays: dict[IO[bytes], _Relay],
   until: float | None = None,
 ) -> None:
-  """Relays until the child has ended, or until a time of `time.monotonic`."""
+  """Relays output until the child process has ended.
+
+  Args:
+    child: The process.
+    relays: The relay for each of its pipes.
+    until: The time of `time.monotonic` at which to stop anyway.
+  """
   with selectors.DefaultSelector() as selector:
     for pipe in relays:
       selector.register(pipe, selectors.EVENT_READ)
@@ -119,7 +129,8 @@ def _relay(
           relays[key.fileobj].write(chunk)
         else:
           selector.unregister(key.fileobj)
-      # What it has started may hold its pipes.
+      # The child may have ended while processes that it started still hold its
+      # pipes open.
       if not ready and child.poll() is not None:
         return
   with contextlib.suppress(subprocess.TimeoutExpired):
@@ -131,10 +142,11 @@ def _seconds_left(until: float | None) -> float | None:
 
 
 class _Relay:
-  """Writes bytes to a stream of text as they come, but for an error.
+  """Writes bytes to a text stream at once, but withholds an error.
 
   Attributes:
-    error: what was withheld: from the line that begins with a mark, to the end.
+    error: The text that was withheld: everything after a mark at the beginning
+      of a line.
   """
 
   def __init__(self, stream, withheld: str | None = None):
@@ -147,7 +159,7 @@ class _Relay:
     self.error = ''
 
   def write(self, chunk: bytes) -> None:
-    """Takes the next bytes."""
+    """Writes the next bytes, or withholds them if they are of an error."""
     self._text += self._decode(chunk)
     if self._is_error or not self._mark:
       self._pass_on(len(self._text))
@@ -159,7 +171,8 @@ class _Relay:
       self._text = self._text.removeprefix(self._mark)
       self._pass_on(len(self._text))
       return
-    # The start of a line that may yet become the mark's waits.
+    # The last line waits if it is the start of the mark: the rest of the mark
+    # may come with the next bytes.
     last = re.search(begin + r'[^\r\n]*\Z', self._text)
     waits = bool(last and last[0] and self._mark.startswith(last[0]))
     self._pass_on(last.start() if waits else len(self._text))
@@ -174,6 +187,6 @@ class _Relay:
       self._stream.flush()
 
   def end(self) -> None:
-    """Passes on what waits."""
+    """Writes the text that was waiting for more bytes."""
     self._pass_on(len(self._text))
     self.error = self.error.strip()

@@ -1,12 +1,12 @@
-"""This project's `transforms`, by a name that no module of a user's hides.
+"""A second name for this project's package `transforms`.
 
-The files are the same: `linac_tfds.own_transforms.transform` is that of
-`transforms`, loaded once more, where a user's `transforms.py` is in its place.
+It is used where a user's `transforms.py` hides the package. The files are the
+same: `linac_tfds.own_transforms.transform` loads `transforms/transform.py`.
 """
 
 import os
 
 from linac_config import shadowed
 
-# It makes this module a package.
+# With this path, Python takes this module for a package and finds its modules.
 __path__ = [os.path.join(shadowed.ROOT, 'transforms')]

@@ -1,8 +1,9 @@
-"""Imports TensorFlow without its start-up lines, when this is imported.
+"""Imports TensorFlow without the lines that it prints while it starts.
 
-Its libraries tell on standard error that there is no GPU and which instructions
-they use, some of it before they read any setting. What goes wrong with the
-import itself is raised as ever.
+TensorFlow's libraries print to standard error, for example that there is no GPU
+or which CPU instructions they use, and some of them do so before they read any
+setting. So importing this module imports TensorFlow and discards everything
+that is printed to standard error meanwhile. Exceptions are raised as usual.
 """
 
 import os
@@ -10,7 +11,8 @@ import os
 import absl.logging
 
 os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'  # JAX may have set another.
-absl.logging.set_verbosity(absl.logging.ERROR)  # TFDS's advice to itself.
+# TFDS would warn about its own use of TensorFlow.
+absl.logging.set_verbosity(absl.logging.ERROR)
 
 _stderr = os.dup(2)
 with open(os.devnull, 'w') as _null:

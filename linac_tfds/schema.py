@@ -1,4 +1,4 @@
-"""What an example holds, and what a dataset to fit must offer."""
+"""The features of the dataset, and those that its source must have."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import tensorflow_datasets as tfds
 from linac_config import KeylessConfig
 
 STORAGE_DTYPES = ('float16', 'float32')
-# The numbers that a fit gives of each example, and what they are. They are
-# float32 features; `transforms.LinacFit` has each as an array, and manifests
-# list them.
+# The numbers that measure the fit of an example, with their descriptions. Each
+# is a float32 feature of the dataset, an attribute of `transforms.LinacFit` and
+# a list in the manifest of a shard.
 MEASURES = {
   'psnr': 'PSNR of the reconstruction over the whole grid, in dB.',
   'final_loss': 'The loss of the last optimisation step.',
@@ -21,12 +21,12 @@ MEASURES = {
 
 @dataclasses.dataclass(frozen=True)
 class ImageSchema:
-  """The part of a source that shapes the dataset.
+  """The properties of a source that decide the features of the dataset.
 
   Attributes:
-    shape: (height, width, channels) of every image.
-    class_names: of the labels, in their order.
-    has_id: whether the source has a text feature `id`.
+    shape: The (height, width, channels) of every image.
+    class_names: The names of the classes, in the order of the labels.
+    has_id: Whether the source has a text feature `id`.
   """
 
   shape: tuple[int, int, int]
@@ -35,19 +35,24 @@ class ImageSchema:
 
 
 def image_schema(builder: tfds.core.DatasetBuilder) -> ImageSchema:
-  """Reads the schema off a source.
+  """Returns the schema of a source.
 
   Raises:
-    ValueError: naming what the source lacks, unless it has a fixed-size uint8
-      `image` and a class `label`.
+    ValueError: if the source has no uint8 feature `image` of a fixed size, or
+      no class feature `label`. The message names the feature.
   """
   name = builder.info.full_name
   features = dict(builder.info.features)
   image, label = features.get('image'), features.get('label')
   if not isinstance(image, tfds.features.Image):
-    raise ValueError(f'The source {name} has no feature `image`.')
+    raise ValueError(
+      f'The source {name} has no feature `image`; choose a dataset of images.'
+    )
   if not isinstance(label, tfds.features.ClassLabel):
-    raise ValueError(f'The source {name} has no class feature `label`.')
+    raise ValueError(
+      f'The source {name} has no class feature `label`; choose a dataset with '
+      'one class per image.'
+    )
   if image.np_dtype != np.uint8 or not all(image.shape):
     raise ValueError(
       f'Images of the source {name} are {image.np_dtype} of shape '
@@ -63,7 +68,13 @@ def image_schema(builder: tfds.core.DatasetBuilder) -> ImageSchema:
 def example_features(
   source: ImageSchema, config: KeylessConfig, storage_dtype: str = 'float16'
 ) -> tfds.features.FeaturesDict:
-  """The features of an example of the dataset."""
+  """Returns the features of the dataset.
+
+  Args:
+    source: The schema of the source.
+    config: The transform.
+    storage_dtype: The dtype of stored representations.
+  """
   height, width, channels = source.shape
   return tfds.features.FeaturesDict(
     {

@@ -10,22 +10,25 @@ import tensorflow_datasets as tfds
 def find_source(
   name: str, source_data_dir: str | None, data_dir: str
 ) -> tfds.core.DatasetBuilder:
-  """The builder of a source, where it is prepared if it is.
+  """Returns the builder of a source, in a folder where it is prepared.
 
   Args:
-    name: `DATASET` or `DATASET/CONFIG`, with `:VERSION` for just that one.
-    source_data_dir: the folder that holds it prepared, or None.
-    data_dir: else looked in first, then TFDS's default folder.
-
-  Returns:
-    A builder: prepared in the first folder that has it, or about to be prepared
-    in `data_dir`.
+    name: The TFDS name of the source, `DATASET` or `DATASET/CONFIG`, which can
+      be followed by `:VERSION`.
+    source_data_dir: The folder in which the source must be prepared. If it is
+      None, `data_dir` and then TFDS's default folder are searched.
+    data_dir: The folder in which the source will be prepared if it is not found
+      prepared in any folder.
 
   Raises:
-    ValueError: if there is no such dataset, or not in `source_data_dir`.
+    ValueError: if there is no dataset of this name, or if it is not prepared in
+      `source_data_dir`.
   """
   if name.partition('/')[0] == 'cifar10_linac':
-    raise ValueError(f'source={name!r} holds representations, not images.')
+    raise ValueError(
+      f'source={name!r} holds representations, not images; choose a dataset of '
+      'images.'
+    )
   default = tfds.core.constants.DATA_DIR
   folders = [source_data_dir] if source_data_dir else [data_dir, default]
   folders = list(dict.fromkeys(_absolute(os.fspath(f)) for f in folders))
@@ -33,7 +36,7 @@ def find_source(
   for folder in folders:
     try:
       builders.append(tfds.builder(name, data_dir=folder))
-    except Exception as error:  # Anything, where a folder's files are damaged.
+    except Exception as error:  # Damaged files can raise any exception.
       reason = str(error).partition('\n')[0]
   if not builders:
     raise ValueError(
@@ -50,12 +53,12 @@ def find_source(
 
 
 def _absolute(folder: str) -> str:
-  # Workers and later runs may start in another folder.
+  # Workers and later runs may have another current folder.
   if '://' in folder:
     return folder
   return os.path.abspath(os.path.expanduser(folder))
 
 
 def is_prepared(builder: tfds.core.DatasetBuilder) -> bool:
-  """Whether the builder's data is on disk."""
+  """Whether a builder's dataset is complete on disk."""
   return (builder.data_path / 'dataset_info.json').exists()

@@ -1,4 +1,4 @@
-"""A headless browser, told what to do over its DevTools protocol."""
+"""A headless browser that tests control by its DevTools protocol."""
 
 import contextlib
 import itertools
@@ -24,10 +24,10 @@ _NAMES = (
 
 
 class Page:
-  """A tab.
+  """A tab of the browser.
 
   Attributes:
-    events: what the browser told of it, as `(name, parameters)`.
+    events: The events of the tab so far, as `(name, parameters)`.
   """
 
   def __init__(self, socket):
@@ -51,7 +51,7 @@ class Page:
     return answer['result']
 
   def open(self, path: pathlib.Path, width: int, scheme: str) -> None:
-    """Loads a file in a window of a width, under a colour scheme."""
+    """Loads a file in a window of the given width and colour scheme."""
     self.call(
       'Emulation.setDeviceMetricsOverride',
       width=width,
@@ -66,14 +66,14 @@ class Page:
       self._receive()
 
   def evaluate(self, expression: str):
-    """The value of an expression of JavaScript."""
+    """Returns the value of a JavaScript expression."""
     answer = self.call(
       'Runtime.evaluate', expression=expression, returnByValue=True
     )
     return answer['result']['value']
 
   def named(self, name: str) -> list[dict]:
-    """The parameters of all events of a name."""
+    """Returns the parameters of all events of a name."""
     return [params for event, params in self.events if event == name]
 
   def _receive(self) -> dict:
@@ -85,7 +85,7 @@ class Page:
 
 @contextlib.contextmanager
 def browser(profile: pathlib.Path) -> Iterator[Page]:
-  """Starts a browser; where there is none, a test is skipped, but not in CI."""
+  """Starts a browser; without one, skips the test, or fails in CI."""
   program = next(filter(None, map(shutil.which, filter(None, _NAMES))), None)
   if program is None:
     assert not os.environ.get('CI'), 'CI needs a browser: see .ci/run'
@@ -93,7 +93,7 @@ def browser(profile: pathlib.Path) -> Iterator[Page]:
   command = [program, '--headless', '--remote-debugging-port=0']
   command += [f'--user-data-dir={profile}', '--disable-gpu']
   if os.geteuid() == 0:
-    command.append('--no-sandbox')  # It does not work for root.
+    command.append('--no-sandbox')  # The sandbox does not work for root.
   with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
     try:
       lines = (re.search(r'ws://\S+', line) for line in process.stderr)

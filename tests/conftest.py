@@ -1,4 +1,7 @@
-"""Settings of every test: checked shapes, strict JAX promotion, real data."""
+"""Settings and fixtures of all tests.
+
+Shapes are checked, and JAX promotes dtypes and ranks strictly.
+"""
 
 import os
 import pathlib
@@ -14,23 +17,24 @@ from jaxtyping import install_import_hook
 import linac_tfds
 from tests.gcs.bucket import bucket, gcs_server  # noqa: F401
 
-# Public functions of these packages check their annotated shapes and dtypes.
+# The functions of these modules check their annotated shapes and dtypes.
 _CHECKED = ['keys', 'encoding', 'draws', 'inr', 'fitting', 'transform']
 _hook = install_import_hook(
   [f'transforms.{module}' for module in _CHECKED], 'beartype.beartype'
 )
 
-# Machines are shared; a test that took long is no error.
+# Machines are shared, so it is no error if a test takes long.
 hypothesis.settings.register_profile('shared', deadline=None)
 hypothesis.settings.load_profile('shared')
 
 jax.config.update('jax_numpy_dtype_promotion', 'strict')
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-# As commands do. It is read once a process, whatever test comes first.
+# Commands set this variable too. It is set here because a process reads it only
+# once, in whichever test comes first.
 os.environ.setdefault('EPATH_USE_TF', 'false')
 
-# Elsewhere than on Linux, cores are not chosen.
+# Only Linux lets a process choose its cores.
 _CORES = (
   sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else []
 )
@@ -40,22 +44,23 @@ SHARED = REPOSITORY.parent / 'shared'
 
 
 def pytest_configure(config):
-  """Gives each of several test processes (`pytest -n`) a core of its own.
+  """Binds each test process of `pytest -n` to a core of its own.
 
-  What they start inherits it, so that their builds do not share cores: those
-  have a worker each.
+  The processes that it starts inherit this, so each build has one worker, and
+  builds do not share cores.
   """
   name = os.environ.get('PYTEST_XDIST_WORKER')
   if name and _CORES:
     core = _CORES[int(name.removeprefix('gw')) % len(_CORES)]
     os.sched_setaffinity(0, {core})
-    # It is ignored there, which what the tests start would inherit.
+    # pytest-xdist ignores the signal, and processes that tests start would
+    # inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
 def all_cores() -> list[int]:
-  """The cores of this machine, all for the test."""
+  """The cores of this machine, on all of which the test may run."""
   if not _CORES:
     pytest.skip('cores cannot be chosen here')
   before = os.sched_getaffinity(0)
@@ -66,7 +71,7 @@ def all_cores() -> list[int]:
 
 @pytest.fixture(scope='session')
 def shared_data() -> pathlib.Path:
-  """A folder of real data; tests of it are skipped where it is absent."""
+  """A folder of real data; tests that need it are skipped if it is absent."""
   if not SHARED.exists():
     pytest.skip('no real images at hand')
   return SHARED

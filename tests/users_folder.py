@@ -1,4 +1,4 @@
-"""A folder as users have it: modules of their own, with names like ours."""
+"""Helpers that make a user's folder, with modules that are named like ours."""
 
 import os
 import pathlib
@@ -7,9 +7,9 @@ import sys
 
 from tests.conftest import REPOSITORY
 
-# As the command's script in an environment's bin/ does.
+# The script that an installation puts into bin/ does the same.
 LINAC = 'import sys; from linac_cli.main import main; sys.exit(main())'
-# A fit of milliseconds.
+# A fit of this transform takes milliseconds.
 TINY = {
   'source': 'sample',
   'num_layers': 2,
@@ -23,21 +23,21 @@ TINY_OPTIONS = [f'--{name}={value}' for name, value in TINY.items()]
 
 
 def put_modules(folder: pathlib.Path, *names: str) -> None:
-  """Writes modules that nobody is to import."""
+  """Writes modules that raise an error if they are imported."""
   folder.mkdir(exist_ok=True)
   for name in names:
     (folder / f'{name}.py').write_text(f'raise RuntimeError("a {name}.py")\n')
 
 
 def environment(project: pathlib.Path = REPOSITORY) -> dict[str, str]:
-  """Of a process that finds this project in a folder."""
+  """Returns the environment for a process that uses the project in a folder."""
   return os.environ | {'PYTHONPATH': str(project), 'TF_CPP_MIN_LOG_LEVEL': '3'}
 
 
 def start_linac(
   folder: pathlib.Path, *arguments: str, project: pathlib.Path = REPOSITORY
 ) -> subprocess.Popen:
-  """Types `linac ...` in a folder."""
+  """Starts `linac ...` in a folder."""
   script = folder.parent / 'bin' / 'linac'
   script.parent.mkdir(exist_ok=True)
   script.write_text(LINAC)
@@ -47,7 +47,7 @@ def start_linac(
 def start(
   folder: pathlib.Path, *arguments: str, project: pathlib.Path = REPOSITORY
 ) -> subprocess.Popen:
-  """Types `python ...` in a folder."""
+  """Starts `python ...` in a folder."""
   return subprocess.Popen(
     [sys.executable, *arguments],
     cwd=folder,
@@ -59,6 +59,6 @@ def start(
 
 
 def end(process: subprocess.Popen) -> tuple[int, str, str]:
-  """Waits; returns the exit status, the output and the errors."""
+  """Waits for a process; returns its exit status, output and errors."""
   output, errors = process.communicate(timeout=300)
   return process.returncode, output, errors

@@ -1,9 +1,12 @@
 """The LINAC transform: one small implicit neural representation per image.
 
-It imports nothing of this project but `linac_config`, and its own modules by
-relative names: where a user's `transforms` hides this one, it is found under
-another name, as `linac_tfds.own_transforms`. The names in `__all__` are public;
-they are imported when first used, because JAX takes a second.
+The names in `__all__` are public. Each is imported at its first use, because
+importing JAX takes a second.
+
+This package imports only `linac_config` from this project, and its own modules
+by relative names. So it also works under its second name,
+`linac_tfds.own_transforms`, which is used where a module of the user's is
+called `transforms` and hides this one.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Everything random about a LINAC transform, drawn once on the host."""
+"""Everything that is random in a LINAC transform, drawn once on the host."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from linac_config.config import LinacConfig
 
 from . import encoding, keys
 
-# NumPy when drawn, JAX's inside a jitted fit.
+# Draws hold NumPy arrays when they are made and JAX arrays in a jitted fit.
 AnyArray = Array | np.ndarray
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Draws:
-  """What a seed fixes, shared by all images: numbers, no keys.
+  """The random numbers of a seed and the encoded grid, shared by all images.
 
   Attributes:
-    weights: one `[fan_in, fan_out]` matrix per layer, the output layer last.
+    weights: One `[fan_in, fan_out]` matrix per layer, the output layer last.
       Biases start at zero.
-    inputs: encoded coordinates of the grid, row by row.
-    grid_order: the shuffle of the grid that precedes all epochs.
-    epoch_orders: each epoch's permutation of the shuffled grid.
+    inputs: The encoded coordinates of the pixel grid, row by row.
+    grid_order: The permutation that shuffles the grid before all epochs.
+    epoch_orders: The permutation of the shuffled grid for each epoch.
   """
 
   weights: tuple[Float32[AnyArray, '_ _'], ...]
@@ -36,7 +36,7 @@ class Draws:
   epoch_orders: Int32[AnyArray, 'epochs pixels']
 
   def batches(self, batch_size: int) -> Int32[AnyArray, 'steps batch']:
-    """Grid indices of the pixels of each optimisation step."""
+    """Returns the grid indices of the pixels of each optimisation step."""
     return self.grid_order[self.epoch_orders].reshape(-1, batch_size)
 
 
@@ -44,15 +44,16 @@ def draw(config: LinacConfig, shape: tuple[int, int, int]) -> Draws:
   """Draws weights and pixel orders from the config's seed.
 
   Args:
-    config: the transform.
-    shape: (height, width, channels) of the images.
+    config: The transform.
+    shape: The (height, width, channels) of the images.
 
   Returns:
-    The draws; equal on every machine and under any JAX configuration.
+    The draws. They are the same on every machine and under any JAX
+    configuration.
 
   Raises:
     TypeError: if the config has no seed, because its key is private.
-    ValueError: if the pixel batch does not divide height * width.
+    ValueError: if the config's batch size does not divide height * width.
   """
   if not isinstance(config, LinacConfig):
     raise TypeError(
@@ -66,7 +67,8 @@ def draw(config: LinacConfig, shape: tuple[int, int, int]) -> Draws:
     encoding.pixel_grid(height, width), config.num_features
   )
 
-  # The order of these splits is the published code's; two keys go unused.
+  # This is the order of the splits in the published code. It leaves two keys
+  # unused.
   root, init = keys.split(keys.root_key(config.seed, config.key_derivation))
   root, _ = keys.split(root)
   root, train = keys.split(root)

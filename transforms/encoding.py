@@ -1,7 +1,7 @@
-"""What the fit is given for pixels: encoded coordinates and normalised values.
+"""The inputs and targets of a fit: encoded coordinates and normalised pixels.
 
-Computed in float64 and rounded to float32 once, so that every machine fits the
-same numbers in either precision.
+They are computed in float64 and rounded to float32 once, so that every machine
+fits the same numbers in either precision.
 """
 
 import numpy as np
@@ -11,7 +11,10 @@ from linac_config.config import LinacConfig
 
 
 def pixel_grid(height: int, width: int) -> np.ndarray:
-  """Pixel centres as `[height * width, 2]` (x, y) in (-1, 1); y runs down."""
+  """Returns pixel centres, `[height * width, 2]`: (x, y) in (-1, 1).
+
+  Pixels come row by row; y is positive in the top row and decreases downwards.
+  """
   x = np.linspace(-1, 1, width + 2)[1:-1]
   y = np.linspace(1, -1, height + 2)[1:-1]
   return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
@@ -20,14 +23,14 @@ def pixel_grid(height: int, width: int) -> np.ndarray:
 def positional_encoding(
   coordinates: np.ndarray, num_features: int
 ) -> np.ndarray:
-  """Sines, then cosines, of the coordinates at octave frequencies.
+  """Encodes coordinates as sines, then cosines, at octave frequencies.
 
   Args:
-    coordinates: `[n, 2]`.
-    num_features: number of frequencies `2**i * pi`.
+    coordinates: The (x, y) pairs, `[n, 2]`.
+    num_features: The number of frequencies `2**i * pi`.
 
   Returns:
-    `[n, 4 * num_features]`.
+    The encoded coordinates, `[n, 4 * num_features]`.
   """
   angles = [2.0**i * np.pi * coordinates for i in range(num_features)]
   return np.concatenate(
@@ -38,15 +41,23 @@ def positional_encoding(
 def normalise(
   images: np.ndarray, config: LinacConfig
 ) -> Float32[np.ndarray, 'n pixels channels']:
-  """Normalised pixel values of `images` `[n, height, width, channels]`.
+  """Normalises images to the pixel values that networks are fitted to.
 
-  uint8 images are scaled to [0, 1] and standardised with the config's `mean`
-  and `std` (part of the transform's definition); float images are taken as
-  standardised already.
+  Normalisation is part of the transform's definition: uint8 images are scaled
+  to [0, 1] and standardised with the config's `mean` and `std`. Float images
+  must be normalised already and are only rounded to float32.
+
+  Args:
+    images: The images, `[n, height, width, channels]`.
+    config: The transform.
+
+  Returns:
+    The pixels of each image, row by row.
 
   Raises:
-    ValueError: on an empty batch, another rank or dtype, missing or surplus
-      constants for uint8 images, NaN or infinity in float images.
+    ValueError: if there are no pixels, if the images have another rank or
+      dtype, if `mean` or `std` do not have one number per channel of uint8
+      images, or if float images hold NaN, infinity or values beyond float32.
   """
   if images.ndim != 4:
     raise ValueError(
@@ -66,7 +77,7 @@ def normalise(
       'that is normalised already.'
     )
   n, height, width, channels = images.shape
-  with np.errstate(over='ignore'):  # Infinity is refused below.
+  with np.errstate(over='ignore'):  # An overflow to infinity is refused below.
     pixels = pixels.reshape(n, height * width, channels).astype(np.float32)
   bad = np.flatnonzero(~np.isfinite(pixels).all(axis=(1, 2)))
   if bad.size:

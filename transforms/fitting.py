@@ -20,23 +20,24 @@ def fit(
   Float[Array, 'n pixels channels'],
   Float[Array, 'n steps'],
 ]:
-  """Fits every image on its own, all from the same draws.
+  """Fits a network to each image, starting from the same draws.
 
-  Pure and jittable (`config` static). In float64 it must run under
-  `jax.enable_x64(True)`.
+  The function is pure and can be jitted, with `config` as a static argument. In
+  float64 it must run under `jax.enable_x64(True)`.
 
   Args:
-    pixels: normalised pixel values, row by row.
-    draws: from `draw` with the same config.
-    config: the transform.
+    pixels: The normalised pixel values, row by row.
+    draws: The result of `draw` for the same config.
+    config: The transform.
 
   Returns:
-    Representations, reconstructions and the loss of each step (equation 3 of
-    Rusu et al. 2022: the mean over pixels of the squared error summed over
-    channels, before the step's update).
+    The representations, the reconstructions in normalised units, and the loss
+    of each step before the step's update. The loss is equation 3 of Rusu et al.
+    (2022): the squared error, summed over channels, averaged over pixels.
 
   Raises:
-    ValueError: for float64 without x64, which JAX would do in float32.
+    ValueError: if the precision is float64 but x64 is off, because JAX would
+      then compute in float32.
   """
   dtype = jnp.dtype(config.precision)
   if dtype == jnp.float64 and not jax.config.jax_enable_x64:
@@ -61,26 +62,29 @@ def fit(
       loss, grads = jax.value_and_grad(loss_fn)(
         params, inputs[batch], targets[batch]
       )
-      # Optax counts steps in int32 and mixes them with floats.
+      # Optax counts steps in int32 and combines them with floats, which JAX's
+      # strict promotion refuses.
       with jax.numpy_dtype_promotion('standard'):
         updates, state = optimizer.update(grads, state)
       return (optax.apply_updates(params, updates), state), loss
 
-    # XLA copies the weights once per iteration of a loop: two steps in one.
+    # XLA copies the weights once per iteration of a loop. Two steps in each
+    # iteration halve these copies.
     (fitted, _), losses = jax.lax.scan(
       step, (params, optimizer.init(params)), batches, unroll=2
     )
     outputs, representation = model.apply(fitted, inputs)
     return representation, outputs, losses
 
-  # A CPU core is fastest with one image in its cache, an accelerator with many.
+  # A CPU core is fastest if it has one image in its cache, an accelerator if it
+  # fits many images at once.
   if jax.default_backend() == 'cpu':
     return jax.lax.map(fit_image, pixels.astype(dtype))
   return jax.vmap(fit_image)(pixels.astype(dtype))
 
 
 def _optimizer(config: LinacConfig, num_steps: int):
-  """Adam under a cosine decay over the whole fit."""
+  """Returns Adam with a cosine decay over the whole fit."""
   schedule = optax.cosine_decay_schedule(
     config.learning_rate, num_steps, config.decay_alpha
   )

@@ -1,12 +1,14 @@
-"""The fit for GPUs with Adam fused into the backward pass.
+"""A fit for GPUs that fuses Adam into the backward pass.
 
 Plain XLA writes the gradient of every weight to memory and reads it again for
-Adam. Here one kernel forms a tile of a gradient, a product over the pixels of a
-step, and updates the same tile of the weights and their moments with it: the
-gradient never leaves the chip, a fifth of the traffic less.
+Adam. Here one kernel computes a tile of a gradient, which is a product over the
+pixels of a step, and updates the same tile of the weights and their moments.
+So the gradient never leaves the chip, which saves a fifth of the memory
+traffic.
 
-Not chosen by `linac`: it has only been interpreted on CPUs, where it gives the
-reference's float64 bits. `python -m benchmarks.gpu` compares the two on a GPU.
+`linac` does not use this fit. The tests interpret the kernel on a CPU, where it
+gives the reference's float64 bits; `python -m benchmarks.gpu` compares the
+speed of the two fits on a GPU.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ _HIGHEST = jax.lax.Precision.HIGHEST
 
 
 class _Adam(NamedTuple):
-  """A parameter of all images with its first and second moment."""
+  """One parameter for all images, with its first and second moments."""
 
   value: Float[Array, 'n ...']
   mean: Float[Array, 'n ...']
@@ -48,13 +50,16 @@ def fused_fit(
   Float[Array, 'n pixels channels'],
   Float[Array, 'n steps'],
 ]:
-  """Fits all images at once; arguments and results are those of `fit`.
+  """Fits all images at once, with the results of `fit`.
 
   Args:
-    pixels: normalised pixel values, row by row.
-    draws: from `draw` with the same config.
-    config: the transform.
-    interpret: whether to interpret the kernel, as on a CPU.
+    pixels: The normalised pixel values, row by row.
+    draws: The result of `draw` for the same config.
+    config: The transform.
+    interpret: Whether to interpret the kernel, which a CPU needs.
+
+  Returns:
+    The representations, the reconstructions and the loss of each step.
   """
   dtype = jnp.dtype(config.precision)
   draws = jax.tree.map(jnp.asarray, draws)
@@ -88,7 +93,7 @@ def _start(param, n: int) -> _Adam:
 
 
 def _adam_factors(config: LinacConfig, steps: int, dtype):
-  """Of each step: what scales the first moment, the second and the update."""
+  """Returns each step's factors of the first moment, second and update."""
   count = jnp.arange(steps)
   rate = optax.cosine_decay_schedule(
     config.learning_rate, steps, config.decay_alpha
@@ -98,13 +103,14 @@ def _adam_factors(config: LinacConfig, steps: int, dtype):
       1 / (1 - config.b1 ** (count + 1).astype(dtype)),
       1 / (1 - config.b2 ** (count + 1).astype(dtype)),
       rate(count).astype(dtype),
-      jnp.zeros(steps, dtype),  # A kernel's blocks are powers of two.
+      # A fourth number, because the sizes of blocks must be powers of two.
+      jnp.zeros(steps, dtype),
     ]
   return jnp.stack(factors, axis=-1)
 
 
 def _forward(config: LinacConfig, layers, x):
-  """The input of each layer, pullbacks of the activations, and the outputs."""
+  """Returns each layer's input, the activations' pullbacks and the outputs."""
   xs, pullbacks = [x], []
   for layer in layers[:-1]:
     x, pullback = jax.vjp(inr.ACTIVATIONS[config.activation], _dense(layer, x))
@@ -119,7 +125,7 @@ def _dense(layer, x):
 
 
 def _step(config: LinacConfig, layers, x, targets, factors, interpret: bool):
-  """One optimisation step; returns the updated layers and the losses."""
+  """Does one optimisation step; returns the updated layers and the losses."""
   xs, pullbacks, outputs = _forward(config, layers, x)
   errors = outputs - targets
   delta = 2 / targets.shape[1] * errors
@@ -143,7 +149,7 @@ def _step(config: LinacConfig, layers, x, targets, factors, interpret: bool):
 
 
 def _adam(config: LinacConfig, param: _Adam, grad, factors) -> _Adam:
-  """Kingma & Ba 2015, algorithm 1."""
+  """Updates a parameter by Adam: Kingma & Ba (2015), algorithm 1."""
   mean = (1 - config.b1) * grad + config.b1 * param.mean
   square = (1 - config.b2) * grad**2 + config.b2 * param.square
   update = mean * factors[0] / (jnp.sqrt(square * factors[1]) + config.eps)
@@ -158,10 +164,11 @@ def _update_kernel(
   factors: Float[Array, '4'],
   interpret: bool,
 ) -> _Adam:
-  """Adam's step for a layer's weights, whose gradient is `x.T @ delta`."""
+  """Updates a layer's weights by Adam; their gradient is `x.T @ delta`."""
   n, fan_in, fan_out = param.value.shape
   batch = x.shape[1]
-  # Small layers, and blocks that Triton has not: no power of two.
+  # The kernel takes neither layers that tiles do not divide nor batches that
+  # are no power of two.
   if fan_in % _TILE or fan_out % _TILE or batch & (batch - 1):
     grad = jnp.einsum('nbk,nbm->nkm', x, delta, precision=_HIGHEST)
     return _adam(config, param, grad, factors)
@@ -186,7 +193,7 @@ def _update_kernel(
 
 
 def _tile_kernel(config: LinacConfig, factors, x, delta, *refs):
-  """Gradient and update of one tile of one image's weights."""
+  """Computes the gradient of one tile of an image's weights and updates it."""
   grad = jax.lax.dot_general(
     x[...], delta[...], (((0,), (0,)), ((), ())), precision=_HIGHEST
   )

@@ -1,4 +1,4 @@
-"""The implicit neural representation, a small Flax MLP."""
+"""The implicit neural representation: a small multilayer perceptron in Flax."""
 
 import flax.linen as nn
 import jax
@@ -22,8 +22,9 @@ class INR(nn.Module):
   """Maps encoded coordinates to pixel values (Rusu et al. 2022, section 3.1).
 
   Attributes:
-    config: widths, depth, biases, activation and representation layer.
-    channels: of the image.
+    config: The transform, which fixes the network's width, depth, biases,
+      activation and representation layer.
+    channels: The number of channels of the image.
   """
 
   config: LinacConfig
@@ -55,7 +56,16 @@ class INR(nn.Module):
 
 
 def initial_params(draws: Draws, config: LinacConfig, dtype) -> dict:
-  """The parameters all images start from: drawn weights and zero biases."""
+  """Returns the initial parameters of all images: drawn weights, zero biases.
+
+  Args:
+    draws: The result of `draw` for the same config.
+    config: The transform.
+    dtype: The dtype of the parameters.
+
+  Returns:
+    The parameters in the layout of Flax: `{'params': {'layer_0': ...}}`.
+  """
   params = {}
   for i, weight in enumerate(draws.weights):
     params[f'layer_{i}'] = {'kernel': jnp.asarray(weight, dtype)}

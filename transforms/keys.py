@@ -1,10 +1,11 @@
-"""Threefry-2x32 random keys in NumPy, bit for bit those of JAX.
+"""Threefry-2x32 random keys in NumPy, equal to those of JAX in every bit.
 
-A seed is a promise: it must mean the same data in ten years. So the integer
-part of JAX's random numbers (`jax.random` with the default `threefry2x32`
-implementation and `jax_threefry_partitionable=False`) is written out here, and
-no release or flag of JAX can change what a seed means. The generator is that of
-Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (2011).
+A seed is a promise: it must give the same data in ten years. So this module
+implements the integer part of JAX's random numbers itself (`jax.random` with
+the `threefry2x32` implementation and `jax_threefry_partitionable=False`), and
+no release or flag of JAX can change the data of a seed. The generator is
+described by Salmon et al., "Parallel random numbers: as easy as 1, 2, 3"
+(2011).
 
 A key is a uint32 array of shape [2].
 """
@@ -24,7 +25,7 @@ _PARITY = np.uint32(0x1BD11BDA)
 def _threefry2x32(
   key: Key, counts: UInt32[np.ndarray, 'n']
 ) -> UInt32[np.ndarray, 'n']:
-  """The 20-round Threefry-2x32 hash of `counts`, as JAX pairs them up."""
+  """Returns the 20-round Threefry-2x32 hash of `counts`, paired as in JAX."""
   size = len(counts)
   x0, x1 = np.split(np.append(counts, np.zeros(size % 2, np.uint32)), 2)
   schedule = (key[0], key[1], key[0] ^ key[1] ^ _PARITY)
@@ -40,31 +41,33 @@ def _threefry2x32(
 
 
 def root_key(seed: int, derivation: str) -> Key:
-  """The key a 64-bit `seed` stands for.
+  """Returns the key that a 64-bit seed stands for.
 
   Args:
-    seed: any integer; only its low 64 bits count.
-    derivation: `'published'` drops the high 32 bits, as `jax.random.PRNGKey`
-      does in 32-bit JAX; `'full'` keeps them.
+    seed: An integer; only its low 64 bits are used.
+    derivation: The name of the derivation. `'published'` drops the high 32 bits
+      of the seed, as `jax.random.PRNGKey` does in 32-bit JAX; `'full'` keeps
+      them.
   """
   high = seed >> 32 if derivation == 'full' else 0
   return np.array([high % 2**32, seed % 2**32], np.uint32)
 
 
 def split(key: Key, num: int = 2) -> UInt32[np.ndarray, '{num} 2']:
-  """`num` new keys, as `jax.random.split`."""
+  """Returns `num` new keys, the same as `jax.random.split`."""
   return _threefry2x32(key, np.arange(2 * num, dtype=np.uint32)).reshape(num, 2)
 
 
 def bits(key: Key, size: int) -> UInt32[np.ndarray, '{size}']:
-  """`size` random 32-bit words, as `jax.random.bits`."""
+  """Returns `size` random 32-bit words, the same as `jax.random.bits`."""
   return _threefry2x32(key, np.arange(size, dtype=np.uint32))
 
 
 def permutation(key: Key, size: int) -> Int64[np.ndarray, '{size}']:
-  """A permutation of `arange(size)`, as `jax.random.permutation`."""
+  """Permutes `arange(size)` in the same way as `jax.random.permutation`."""
   order = np.arange(size)
-  # As many sorts as make ties of the 32-bit sort keys harmless.
+  # Random 32-bit sort keys can be equal. JAX sorts this many times to make the
+  # effect of equal keys negligible.
   rounds = math.ceil(3 * math.log(max(1, size)) / math.log(2**32 - 1))
   for _ in range(rounds):
     key, subkey = split(key)
@@ -75,11 +78,11 @@ def permutation(key: Key, size: int) -> Int64[np.ndarray, '{size}']:
 def truncated_normal(
   key: Key, size: int, scale: float
 ) -> Float32[np.ndarray, '{size}']:
-  """Standard normal draws truncated to [-2, 2], times `scale`.
+  """Draws from a standard normal truncated to [-2, 2], times `scale`.
 
-  Follows `jax.random.truncated_normal` in float64 from the exact bits on, so
-  that the result does not depend on a machine's or a release's `erf_inv`. It is
-  within 4e-7 (relative) of JAX's own.
+  The steps are those of `jax.random.truncated_normal`, but in float64, so that
+  the result does not depend on the `erf_inv` of a machine or of a JAX release.
+  The relative difference to JAX's own numbers is at most 4e-7.
   """
   bound = float(np.float32(special.erf(2 / np.sqrt(2))))
   unit = (bits(key, size) >> np.uint32(9)) * 2.0**-23

@@ -1,25 +1,26 @@
-"""How many images fit into a device's memory together."""
+"""The number of images that a device's memory holds during a fit."""
 
 from linac_config.config import KeylessConfig
 
-# More keep no device busier and make the padding of a last batch dearer.
+# A larger batch would not use any device better, and padding the last batch of
+# a task would take longer.
 MOST_IMAGES = 512
 
 
 def images_in_memory(
   config: KeylessConfig, shape: tuple[int, int, int], num_bytes: int
 ) -> int:
-  """Images to fit by one call to a device.
+  """Returns the number of images to fit in one call to a device.
 
-  Counts eight copies of the weights (parameters, both moments and gradients,
-  each once more while they are updated) and of a hidden layer's activations on
-  the pixel grid, and leaves half of the memory free. XLA's own account of the
-  default program is 5 MB an image, this one 17 MB.
+  The estimate leaves half of the memory free. It counts eight copies of the
+  weights (the parameters, both moments and the gradients, each once more while
+  they are updated) and eight of a hidden layer's activations on the pixel grid.
+  For the default config this is 17 MB per image; XLA itself reports 5 MB.
 
   Args:
-    config: the transform.
-    shape: (height, width, channels) of the images.
-    num_bytes: of the device's memory.
+    config: The transform.
+    shape: The (height, width, channels) of the images.
+    num_bytes: The size of the device's memory in bytes.
 
   Returns:
     A power of two, at most 512.

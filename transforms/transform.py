@@ -1,4 +1,4 @@
-"""The transform end to end: NumPy images in, NumPy representations out."""
+"""The whole transform, from NumPy images to NumPy representations."""
 
 from __future__ import annotations
 
@@ -21,17 +21,21 @@ from .memory import images_in_memory
 class LinacFit:
   """The result of fitting `n` images, in the dtype of the config's precision.
 
-  Where a fit diverges (a huge learning rate, float images of huge values), some
-  of its numbers are infinite or NaN, and its PSNR is NaN if any is. The results
-  of other images are as they would be without it.
+  A fit can diverge, for example under a huge learning rate or if float images
+  hold huge values. Then some of its numbers are infinite or NaN, and its PSNR
+  is NaN if any other number is NaN. Other images of the batch are not affected.
 
   Attributes:
-    representation: activations of the representation layer on the pixel grid.
-    reconstruction: output of the fitted networks, in normalised units.
-    losses: of each optimisation step, before its update.
-    psnr: dB over the whole grid, of images scaled to [0, 1], peak 1; float64.
-      Where the config has no `std` for the image's channels, in the images' own
-      units. An exact reconstruction has 3,077 dB, the most there is.
+    representation: The activations of the representation layer on the pixel
+      grid.
+    reconstruction: The output of the fitted networks, in normalised units.
+    losses: The loss of each optimisation step before its update, equation 3 of
+      Rusu et al. (2022).
+    psnr: The peak signal-to-noise ratio of each reconstruction in dB, float64.
+      It is computed over the whole grid for images scaled to [0, 1], with a
+      peak of 1. If the config has no `std` for the images' channels, it is
+      computed in the images' own units. The highest value, that of an exact
+      reconstruction, is 3,077 dB.
   """
 
   representation: Float[np.ndarray, 'n height width units']
@@ -50,26 +54,30 @@ def linac(
 ) -> LinacFit:
   """Computes LINAC representations (Rusu et al. 2022, algorithm 1).
 
-  An image's result does not depend on the images beside it: batches have one
-  fixed size, the last one padded.
+  The result of an image does not depend on the other images of its batch:
+  batches have one fixed size, to which the last one is padded.
 
   Args:
-    images: `[n, height, width, channels]`; uint8 images are normalised with the
-      config's `mean` and `std`, float images are taken as normalised.
-    config: the transform.
-    images_per_batch: images fitted by one call to the device; a matter of speed
-      alone. Default: 1 on a CPU, elsewhere what the device's memory holds.
+    images: The images, `[n, height, width, channels]`. uint8 images are
+      normalised with the config's `mean` and `std`; float images must be
+      normalised already.
+    config: The transform.
+    images_per_batch: The number of images to fit in one call to the device,
+      which affects only the speed. The default is 1 on a CPU; on an accelerator
+      it follows from the device's memory.
 
   Returns:
-    NumPy arrays, one row per image.
+    NumPy arrays with one row per image.
 
   Raises:
-    ValueError: naming the value, for images that are empty or have another rank
-      or dtype, NaN or infinity, constants that do not fit their channels, or a
-      pixel batch that does not divide them.
+    TypeError: if the config has no seed, because its key is private.
+    ValueError: if the images are empty, have another rank or dtype, or hold
+      NaN or infinity; if `mean` or `std` do not fit uint8 images; if the
+      config's batch size does not divide height * width; or if
+      `images_per_batch` is no positive integer. The message names the value.
   """
   images = np.asarray(images)
-  encoding.normalise(images, config)  # Bad input is refused before work starts.
+  encoding.normalise(images, config)  # Refuses bad images before any fit.
   size = _checked(images_per_batch) or default_images_per_batch(
     config, images.shape[1:]
   )
@@ -87,14 +95,14 @@ def linac(
 
 @dataclasses.dataclass(frozen=True)
 class StartedFit:
-  """A batch that the device is working on.
+  """A batch that the device is fitting.
 
   Attributes:
-    images_shape: `(n, height, width, channels)`.
-    pixels: the normalised targets, without padding.
-    config: the transform.
-    dtype: of the representation to come.
-    arrays: what `fit` returns, padding included, on the device.
+    images_shape: The shape of the images, `(n, height, width, channels)`.
+    pixels: The normalised targets, without padding.
+    config: The transform.
+    dtype: The dtype of the representation in the result.
+    arrays: The results of `fit` on the device, including padding.
   """
 
   images_shape: tuple[int, int, int, int]
@@ -109,7 +117,7 @@ class StartedFit:
     representation, outputs, losses = (
       np.asarray(array)[:count] for array in self.arrays
     )
-    with np.errstate(over='ignore'):  # Infinity is for the caller to judge.
+    with np.errstate(over='ignore'):  # The caller decides about infinity.
       representation = representation.astype(self.dtype, copy=False)
     return LinacFit(
       representation=representation.reshape(count, *grid[:2], -1),
@@ -125,30 +133,33 @@ def start_fit(
   images_per_batch: int,
   dtype: str | None = None,
 ) -> StartedFit:
-  """Hands one batch to the device and returns at once.
+  """Starts to fit one batch on the device and returns at once.
 
-  A caller that starts a batch before it takes the result of the one before
-  keeps the device busy.
+  To keep the device busy, start the next batch before you wait for the result
+  of this one.
 
   Args:
-    images: at most `images_per_batch`, as for `linac`.
-    config: the transform.
-    images_per_batch: the size that the batch is padded to.
-    dtype: of the representation; default: that of the config's precision.
+    images: The images as for `linac`, at most `images_per_batch` of them.
+    config: The transform.
+    images_per_batch: The size to which the batch is padded.
+    dtype: The dtype of the representation. The default is the config's
+      precision.
 
   Raises:
-    ValueError: as `linac`.
+    TypeError: if the config has no seed, because its key is private.
+    ValueError: if the images or the config are refused, see `linac`.
   """
   pixels = encoding.normalise(images, config)
   dtype = np.dtype(dtype or config.precision)
   padding = np.repeat(pixels[:1], images_per_batch - len(pixels), axis=0)
-  # The caller's flag must not decide the bits.
+  # A JAX flag that the caller has set must not change the bits.
   with jax.enable_x64(config.precision == 'float64'):
     arrays = _compiled_fit()(
       np.concatenate([pixels, padding]),
       _draws(config, images.shape[1:]),
       _program(config),
-      # XLA rounds float64 to float16 by way of float32, and so twice.
+      # XLA would round float64 to float32 and that to float16. So float64 is
+      # rounded later, by NumPy, and only once.
       config.precision if config.precision == 'float64' else dtype.name,
     )
   return StartedFit(images.shape, pixels, config, dtype, arrays)
@@ -156,18 +167,19 @@ def start_fit(
 
 @functools.cache
 def _compiled_fit():
-  """`fit`, compiled once per config and the dtype of the representation."""
+  """Returns `fit` as a program, which is compiled once per config and dtype."""
 
   def fit_and_round(pixels, draws, config, dtype):
     representation, outputs, losses = fit(pixels, draws, config)
-    # NumPy takes 20 times as long to round to float16.
+    # NumPy would take 20 times as long to round to float16.
     return representation.astype(dtype), outputs, losses
 
   on_cpu = jax.default_backend() == 'cpu'
   return jax.jit(
     fit_and_round,
     static_argnames=('config', 'dtype'),
-    # XLA keeps to 256 bits unless told; where there are 512, a tenth faster.
+    # By default XLA uses vectors of 256 bits. Where a CPU has 512 bits, these
+    # are a tenth faster.
     compiler_options={'xla_cpu_prefer_vector_width': 512} if on_cpu else None,
   )
 
@@ -178,7 +190,7 @@ def _draws(config: LinacConfig, shape: tuple[int, int, int]):
 
 
 def _program(config: LinacConfig) -> LinacConfig:
-  """The config less what only the draws depend on: seeds share a program."""
+  """Resets the fields that a compiled fit ignores, so seeds share a program."""
   return dataclasses.replace(
     config, seed=0, key_derivation='published', mean=None, std=None
   )
@@ -187,11 +199,16 @@ def _program(config: LinacConfig) -> LinacConfig:
 def default_images_per_batch(
   config: KeylessConfig, shape: tuple[int, int, int]
 ) -> int:
-  """Images to fit by one call to this process's device."""
+  """Returns the number of images to fit in one call to this process's device.
+
+  Args:
+    config: The transform.
+    shape: The (height, width, channels) of the images.
+  """
   device = jax.devices()[0]
   if device.platform == 'cpu':
     return 1
-  # Not all allocators keep statistics.
+  # Some allocators keep no statistics. Then 8 GiB are assumed.
   num_bytes = (device.memory_stats() or {}).get('bytes_limit', 2**33)
   return images_in_memory(config, shape, num_bytes)
 
@@ -210,7 +227,8 @@ def _psnr(pixels, outputs, config: LinacConfig) -> Float[np.ndarray, 'n']:
   errors = outputs.astype(np.float64) - pixels
   if config.std is not None and len(config.std) == pixels.shape[-1]:
     errors *= config.std
-  with np.errstate(over='ignore'):  # Of a fit that diverged.
+  with np.errstate(over='ignore'):  # A fit that diverged can overflow.
     mse = np.mean(np.square(errors), axis=(1, 2))
-  # JSON has no infinity, nor has it a mean.
+  # The smallest positive number stands for an error of 0, because an infinite
+  # PSNR could not be averaged or stored as JSON.
   return -10 * np.log10(np.maximum(mse, np.finfo(np.float64).tiny))

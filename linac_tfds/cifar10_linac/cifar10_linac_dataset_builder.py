@@ -14,19 +14,22 @@ _LICENSE = (
   'licence. Code and metadata: Apache-2.0.'
 )
 
-# Environment variable of the key of private configs.
+# This environment variable holds the key for private configs.
 _PRIVATE_KEY = 'LINAC_PRIVATE_KEY'
 
 
 class LinacBuilderConfig(tfds.core.BuilderConfig):
-  """A source and a transform; the name says both, unless its key is private.
+  """A config of the dataset: a source and a transform.
+
+  Its name holds both (see `linac_config.config_names`), unless its key is
+  private.
 
   Attributes:
-    source: TFDS name of the image dataset to fit, `DATASET` or
+    source: The TFDS name of the image dataset to fit, `DATASET` or
       `DATASET/CONFIG`.
-    linac: The transform, a `LinacConfig`; under a private key a
+    linac: The transform, a `LinacConfig`. If the key is private, this is a
       `KeylessConfig`, which has no seed.
-    private: whether the key is a secret, which only a build is told.
+    private: Whether the key is a secret, which is passed only to a build.
   """
 
   def __init__(
@@ -36,12 +39,17 @@ class LinacBuilderConfig(tfds.core.BuilderConfig):
     private_name: str | None = None,
     **fields,
   ):
-    """Takes the fields of `LinacConfig` as keyword arguments.
+    """Makes a config from fields of `LinacConfig` as keyword arguments.
 
     Args:
-      source: as the attribute.
-      private_name: names the config of a private key, which has no `seed`.
-      **fields: of `LinacConfig`.
+      source: The TFDS name of the image dataset to fit.
+      private_name: The name of a config with a private key. Such a config takes
+        no `seed`.
+      **fields: The fields of `LinacConfig` that differ from the defaults.
+
+    Raises:
+      ValueError: if the name or a field is not valid. The message names the
+        value.
     """
     self.source = source
     self.private = private_name is not None
@@ -66,8 +74,9 @@ class LinacBuilderConfig(tfds.core.BuilderConfig):
 class Builder(tfds.core.dataset_builder.FileReaderBuilder):
   """Builder of `cifar10_linac`.
 
-  Any seed is a config: `tfds.load('cifar10_linac/seed_42')`,
-  `tfds.builder('cifar10_linac', seed=42)`. The default is the published key.
+  There is a config for every seed: `tfds.load('cifar10_linac/seed_42')` and
+  `tfds.builder('cifar10_linac', seed=42)` use seed 42. The default config has
+  the published key.
   """
 
   VERSION = tfds.core.Version('1.1.0')
@@ -93,18 +102,19 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     """Constructs the builder.
 
     Args:
-      config: a config's name, a `LinacBuilderConfig`, or a `LinacConfig` for
-        CIFAR-10.
-      seed: short for the config `seed_N`.
-      data_dir: TFDS's root folder. Default: TFDS's own.
-      source_data_dir: where the source is prepared. Default: `data_dir`, then
-        TFDS's own folder; else it is downloaded into `data_dir`.
-      file_format: `'tfrecord'` (for `tfds.load`, the default) or
-        `'array_record'` (for `tfds.data_source`).
-      **kwargs: `version`, as any TFDS builder.
+      config: The name of a config, a `LinacBuilderConfig`, or a `LinacConfig`,
+        which is used with CIFAR-10.
+      seed: A short form of the config `seed_N`.
+      data_dir: The root folder for datasets. The default is TFDS's own.
+      source_data_dir: The root folder in which the source is prepared. By
+        default, `data_dir` and then TFDS's own folder are searched; if neither
+        holds the source, it is downloaded into `data_dir`.
+      file_format: The format of the dataset's files: `'tfrecord'` (the default,
+        for `tfds.load`) or `'array_record'` (for `tfds.data_source`).
+      **kwargs: Other arguments of TFDS's builders, such as `version`.
 
     Raises:
-      ValueError: for a name or a seed that is none, and for both at once.
+      ValueError: if the config or the seed is not valid, or if both are given.
     """
     if seed is not None:
       if config is not None:
@@ -113,10 +123,12 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     if isinstance(config, LinacConfig):
       config = LinacBuilderConfig(**vars(config))
     if isinstance(config, LinacBuilderConfig) and not config.private:
-      config = config.name  # TFDS refuses a second object of a known name.
+      # TFDS refuses a second config object with the name of a registered one.
+      config = config.name
     self.source_data_dir = source_data_dir
     if data_dir is not None:
-      data_dir = os.path.expanduser(data_dir)  # TFDS does so when reading only.
+      # TFDS expands the home folder only when it reads a dataset.
+      data_dir = os.path.expanduser(data_dir)
     super().__init__(
       config=config, data_dir=data_dir, file_format=file_format, **kwargs
     )
@@ -126,7 +138,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
 
   @classmethod
   def get_builder_config(cls, name: str, version=None) -> LinacBuilderConfig:
-    """The config of any valid name, not only of the registered one."""
+    """Returns the config of any valid name, also if it is not registered."""
     del version
     if name in cls.builder_configs:
       return cls.builder_configs[name]
@@ -135,7 +147,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
 
   def _create_builder_config(self, builder_config, version):
     if isinstance(builder_config, LinacBuilderConfig):
-      return builder_config  # A private one, whose name says nothing.
+      return builder_config  # It is private, so its name cannot be parsed.
     return super()._create_builder_config(builder_config, version)
 
   @property
@@ -160,7 +172,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
   def make_info(
     self, features: tfds.features.FeaturesDict
   ) -> tfds.core.DatasetInfo:
-    """The dataset's info with the given features."""
+    """Returns the dataset's info with the given features."""
     return self.dataset_info_from_configs(
       features=features,
       supervised_keys=('representation', 'label'),
@@ -178,26 +190,29 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     file_format=None,
     permissions=None,
   ) -> None:
-    """Builds the dataset unless it is there: hours of work for all of CIFAR-10.
+    """Builds the dataset if it is not complete, which takes hours for CIFAR-10.
 
-    Prints what it is about to do first. An interrupted build goes on where it
-    stopped. It is a process of its own, `linac build`, which knows this one's
-    environment and no Python objects: it finds a source whose builder is
-    defined in this program only if that is prepared.
+    The build first prints a summary of its work. If it was interrupted, the
+    next call continues it.
+
+    The build is a separate process, `linac build`. It inherits the environment
+    of this process but none of its Python objects. So a source whose builder is
+    defined in this program must be prepared before.
 
     Args:
-      download_dir: where files of the source are downloaded to.
-      download_config: of it, `max_examples_per_split`, `download_mode`,
-        `beam_runner` and `beam_options` are respected. Of a runner that is an
-        object, the class is, and no argument; options must be such as a command
-        line gives.
-      file_format: as in the constructor.
-      permissions: ignored; files follow the umask.
+      download_dir: The folder for downloaded files of the source.
+      download_config: The settings of TFDS. The build respects
+        `max_examples_per_split`, `download_mode`, `beam_runner` and
+        `beam_options`. If the runner is an object, the build uses its class
+        without its arguments. Beam's options must have values that can be
+        written on a command line.
+      file_format: The format of the dataset's files, see the constructor.
+      permissions: Ignored; the permissions of files follow the umask.
 
     Raises:
-      ValueError: naming the value, if a setting does not fit or cannot be
-        passed on.
-      RuntimeError: if the build failed, or could not start.
+      ValueError: if a setting is not valid or cannot be passed to the build.
+        The message names the value.
+      RuntimeError: if the build failed or could not start.
     """
     del permissions
     download_config = download_config or tfds.download.DownloadConfig()
@@ -219,9 +234,9 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     )
     options += [f'--file_format={file_format.file_suffix}']
     options += build_options.download_options(download_config)
-    # A key is only for who asks for it.
+    # Only a config with a private key may see the key.
     build_process.build(options, () if config.private else (_PRIVATE_KEY,))
     self.info.read_from_directory(self.data_dir)
 
   def _download_and_prepare(self, dl_manager, download_config):
-    raise NotImplementedError('download_and_prepare does it all.')
+    raise NotImplementedError('Call download_and_prepare instead.')

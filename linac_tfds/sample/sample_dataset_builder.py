@@ -1,6 +1,6 @@
-"""`sample`: ten classes of drawn 32x32 images, made offline in a second.
+"""`sample`: drawn 32x32 images in ten classes, made offline in a second.
 
-A stand-in for CIFAR-10 where there is no network: `--source sample`.
+The dataset replaces CIFAR-10 where there is no network: `--source sample`.
 """
 
 import numpy as np
@@ -11,13 +11,17 @@ _SIZE = 32
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-  """Draws every image from its index, so the dataset is always the same."""
+  """Builder of `sample`.
+
+  Each image is drawn from its index, so the dataset is always the same.
+  """
 
   VERSION = tfds.core.Version('1.0.0')
   RELEASE_NOTES = {'1.0.0': 'Initial release.'}  # noqa: RUF012
 
   def __init__(self, *, file_format: str | None = 'array_record', **kwargs):
-    # Neither written nor read with TensorFlow, which takes seconds to import.
+    # ArrayRecord files are written and read without TensorFlow, which takes
+    # seconds to import.
     super().__init__(file_format=file_format, **kwargs)
 
   def _info(self) -> tfds.core.DatasetInfo:
@@ -50,19 +54,25 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
 
 def draw_image(name: str, index: int) -> np.ndarray:
-  """Draws shape `name` in colours, place and size of number `index`.
+  """Draws a shape in the colours, place and size that an index determines.
+
+  Args:
+    name: The name of the shape, such as `'disc'`.
+    index: The number of the image.
 
   Returns:
-    `[32, 32, 3]` uint8.
+    The image, uint8 of shape `[32, 32, 3]`.
   """
-  # RandomState's streams are frozen by NumPy's policy; Generator's are not.
+  # NumPy promises that the numbers of RandomState never change, but not those
+  # of Generator.
   random = np.random.RandomState(index)
   background, foreground = random.uniform(0, 255, (2, 3))
   x0, y0 = random.uniform(-0.25, 0.25, 2)
   scale = random.uniform(0.8, 1.4)
   y, x = (np.mgrid[:_SIZE, :_SIZE] + 0.5) / (_SIZE / 2) - 1
   x, y = (x - x0) * scale, (y - y0) * scale
-  # A soft edge of about a pixel, and a slope of brightness behind it all.
+  # Shapes have soft edges, about one pixel wide. A slope of brightness and some
+  # noise are added to the whole image.
   coverage = np.clip(0.5 - _SHAPES[name](x, y) * 8, 0, 1)[..., np.newaxis]
   image = background + coverage * (foreground - background)
   image += (x + y)[..., np.newaxis] * random.uniform(-40, 40, 3)
@@ -74,7 +84,7 @@ def _box(x, y, width, height):
   return np.maximum(np.abs(x) - width, np.abs(y) - height)
 
 
-# Signed distances or level functions; negative inside.
+# For each shape, a function of the coordinates that is negative inside.
 _SHAPES = {
   'disc': lambda x, y: x * x + y * y - 0.4,
   'ring': lambda x, y: np.abs(x * x + y * y - 0.4) - 0.15,

@@ -1,12 +1,12 @@
-"""A stand-in for Dataflow: takes jobs and runs them.
+"""A server that replaces Dataflow in tests: it takes jobs and runs them.
 
   python -m tests.deploy.dataflow_service
 
-prints its port and ends with its standard input. It serves what Beam's client
-asks of Dataflow's REST API. A job runs in a process of its own, see
-`tests.deploy.job`.
+The server prints its port, and ends when its standard input is closed. It
+implements those parts of Dataflow's REST API that Beam's client uses. Each job
+runs in a separate process, see `tests.deploy.job`.
 
-`GET /requests` tells the requests for jobs, as they came.
+`GET /requests` returns the requests for jobs in the order in which they came.
 """
 
 import datetime
@@ -26,7 +26,7 @@ class _Job:
     self.messages = {'jobMessages': []}
 
   def run(self) -> None:
-    """Runs it to its end."""
+    """Runs the job to its end."""
     options = self._request['environment']['sdkPipelineOptions']['options']
     command = [sys.executable, '-m', 'tests.deploy.job', options['pipelineUrl']]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Jobs submitted by the command line to a stand-in for Dataflow."""
+"""Tests of jobs that the command line submits to a local Dataflow server."""
 
 import base64
 import bz2
@@ -21,12 +21,12 @@ from tests.deploy.graph_test import IMAGE, L4, STAGINGS
 from tests.pipelines.conftest import TINY
 
 CONFIG = [f'--{name}={value}' for name, value in TINY.items() if name != 'seed']
-# Dataflow's limit for a job.
+# Dataflow's limit for the size of a job, in bytes.
 MAX_REQUEST = 10_000_000
 
 
 class Service:
-  """The stand-in, and a folder of the bucket with the sample in it."""
+  """The local server, and a folder of the bucket that holds the sample."""
 
   def __init__(self, port: str, root, sample_dir: pathlib.Path):
     self._url = f'http://localhost:{port}'
@@ -38,7 +38,7 @@ class Service:
         root.fs.pipe_file(f'{self.data_dir}/{name}', path.read_bytes())
 
   def options(self) -> list[str]:
-    """Those of the runner."""
+    """Returns the options of the runner."""
     return [
       f'--dataflow_endpoint={self._url}',
       '--no_auth',
@@ -49,7 +49,7 @@ class Service:
     ]
 
   def build(self, *arguments: str) -> int:
-    """The exit status of a build of tiny datasets."""
+    """Builds tiny datasets; returns the exit status."""
     return build.main(
       [
         '--runner=DataflowRunner',
@@ -61,23 +61,23 @@ class Service:
     )
 
   def requests(self) -> list[str]:
-    """The jobs it was asked for, as JSON."""
+    """Returns the requests for jobs, as JSON."""
     with urllib.request.urlopen(f'{self._url}/requests') as answer:
       return json.load(answer)
 
   def staged(self) -> dict[str, bytes]:
-    """What is staged for workers, by its name."""
+    """Returns the files that are staged for workers, by name."""
     files = self._root.fs.find(f'{self._root}tmp')
     return {
       name.rpartition('/')[2]: self._root.fs.cat_file(name) for name in files
     }
 
   def download(self, folder: str, target: pathlib.Path) -> None:
-    """Copies a folder of the data folder."""
+    """Copies a folder of the data folder to this machine."""
     self._root.fs.get(f'{self.data_dir}/{folder}', str(target), recursive=True)
 
   def enlarge_source(self) -> None:
-    """Makes the sample's metadata tell of 60,000 images."""
+    """Changes the sample's metadata so that it seems to have 60,000 images."""
     info = self.data_dir / 'sample/1.0.0/dataset_info.json'
     metadata = json.loads(info.read_text())
     for split in metadata['splits']:
@@ -101,7 +101,7 @@ def service(bucket, sample_dir):
 
 
 def unpacked(graph: bytes) -> bytes:
-  """What a graph tells its steps, which Beam pickles and compresses."""
+  """Returns the pickled functions of a graph's steps, decompressed."""
   pipeline = beam_runner_api_pb2.Pipeline.FromString(graph)
   functions = [
     beam_runner_api_pb2.ParDoPayload.FromString(step.spec.payload).do_fn
@@ -139,11 +139,11 @@ def test_a_job_that_fails_is_followed_and_knows_no_secret(service, capsys):
   )
   output, errors = capsys.readouterr()
   assert status == 1
-  # The stand-in has none.
+  # The job runs on this machine, without an accelerator.
   assert 'JAX finds no accelerator on this worker' in errors
   (request,) = service.requests()
   staged = service.staged()
-  # Neither packages nor a pickled main session, only the graph.
+  # Only the graph is staged, no packages and no pickled main session.
   assert staged.keys() - {'submission_environment_dependencies.txt'} == {
     'pipeline.pb'
   }
@@ -154,7 +154,7 @@ def test_a_job_that_fails_is_followed_and_knows_no_secret(service, capsys):
   job = json.loads(request)
   options = job['environment']['sdkPipelineOptions']['options']
   assert options['number_of_worker_harness_threads'] == 1
-  # One process, and not one per core.
+  # A worker runs one process, not one per core.
   experiments = job['environment']['experiments']
   assert 'no_use_multiple_sdk_containers' in experiments
   assert 'use_multiple_sdk_containers' not in experiments

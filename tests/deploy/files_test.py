@@ -1,4 +1,4 @@
-"""The files of deploy/dataflow agree with the project and with one another."""
+"""Tests that the files of deploy/dataflow agree with the project's code."""
 
 import json
 import re
@@ -11,8 +11,8 @@ from pipelines.command_line import arguments
 from tests.conftest import REPOSITORY
 
 FOLDER = REPOSITORY / 'deploy' / 'dataflow'
-# The command line alone has these: of this machine, and flags without a value,
-# which a template cannot pass.
+# Only the command line has these options. They concern the user's machine, or
+# are flags without a value, which a template cannot pass.
 NOT_IN_TEMPLATE = {
   'check_hashes',
   'config',

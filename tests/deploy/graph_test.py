@@ -1,4 +1,4 @@
-"""The job that Dataflow would get, as Beam makes it without asking anybody."""
+"""Tests of the job for Dataflow, which Beam makes here without a network."""
 
 import pytest
 from apache_beam.options import pipeline_options
@@ -28,7 +28,7 @@ GROUP = common_urns.primitives.GROUP_BY_KEY.urn
 
 
 def dry_run(settings=None, options=(), stagings=STAGINGS):
-  """The pipeline and the options of a job that is not submitted."""
+  """Returns the pipeline and the options of a job without submitting it."""
   runner = DataflowRunner()
   options = PipelineOptions([*OPTIONS, *options])
   assert not remote.run(stagings, settings or Settings(), runner, options)
@@ -36,14 +36,14 @@ def dry_run(settings=None, options=(), stagings=STAGINGS):
 
 
 def steps(pipeline):
-  """By name."""
+  """Returns the steps of a pipeline by name."""
   return {
     step.unique_name: step for step in pipeline.components.transforms.values()
   }
 
 
 def environments(pipeline):
-  """Of each step that has one, by its name."""
+  """Returns the environment of each step that has one, by the step's name."""
   return {
     name: pipeline.components.environments[step.environment_id]
     for name, step in steps(pipeline).items()
@@ -79,7 +79,7 @@ def test_the_fit_is_not_fused_with_what_plans_and_finalises():
   (output,) = by_name['FitAndWrite'].outputs.values()
   readers = [s for s in by_name.values() if output in s.inputs.values()]
   assert [step.spec.urn for step in readers] == [GROUP]
-  # Upwards from the fit to where data are stored and dealt out again.
+  # Go up from the fit to the step that stores data and distributes them again.
   (needed,) = by_name['FitAndWrite'].inputs.values()
   passed = []
   while True:
@@ -113,7 +113,7 @@ def test_the_container_is_all_that_workers_install():
   for environment in environments(pipeline).values():
     payload = beam_runner_api_pb2.DockerPayload.FromString(environment.payload)
     assert payload.container_image == IMAGE
-    # Neither packages nor a pickled main session.
+    # There are no packages and no pickled main session.
     assert not environment.dependencies
 
 

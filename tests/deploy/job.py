@@ -1,4 +1,4 @@
-"""Runs a job as it was staged, knowing nothing but its graph.
+"""Runs a job from its staged graph alone.
 
 python -m tests.deploy.job gs://BUCKET/FOLDER/pipeline.pb
 """
@@ -19,10 +19,10 @@ def main(url: str) -> None:
     storage.path(url).read_bytes()
   )
   for environment in pipeline.components.environments.values():
-    # This process takes the place of all containers.
+    # All steps run in this process instead of containers.
     environment.urn, environment.payload = python_urns.EMBEDDED_PYTHON, b''
   FnApiRunner().run_via_runner_api(pipeline, PipelineOptions([]))
-  # Beam's threads would end in their own time.
+  # A normal exit would wait for Beam's threads.
   os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""The wheel alone holds all that a worker needs."""
+"""Tests that the wheel holds all files that a worker needs."""
 
 import shlex
 import shutil
@@ -31,8 +31,8 @@ PACKAGES = [
 
 @pytest.fixture(scope='module')
 def installed(tmp_path_factory):
-  """A folder with the packages of the wheel and no others."""
-  # Elsewhere, because a build leaves folders behind.
+  """A folder that holds the packages of the wheel and no others."""
+  # The wheel is built from a copy, because building it leaves folders behind.
   checkout = tmp_path_factory.mktemp('checkout')
   for name in ('setup.py', 'pyproject.toml', 'README.md'):
     shutil.copy(REPOSITORY / name, checkout)
@@ -40,7 +40,7 @@ def installed(tmp_path_factory):
     shutil.copytree(REPOSITORY / name, checkout / name)
   pip = [sys.executable, '-m', 'pip', '--quiet', '--disable-pip-version-check']
   wheels, folder = checkout / 'wheels', checkout / 'installed'
-  # Without an index: what is needed to build and to run is here.
+  # No index is needed, because all requirements are installed already.
   offline = ['--no-deps', '--no-index']
   for command in (
     [*pip, 'wheel', *offline, '--no-build-isolation', '-w', wheels, checkout],
@@ -60,7 +60,7 @@ def installed(tmp_path_factory):
 
 
 def worker_command(folder, cwd) -> str:
-  """Starts a worker that finds the project in `folder` alone."""
+  """Returns the start of a command that finds the project only in `folder`."""
   cwd.mkdir()
   return (
     f'cd {shlex.quote(str(cwd))} && exec env '
@@ -108,7 +108,7 @@ def test_every_file_of_the_packages_is_in_the_wheel(installed):
 
 
 def test_the_wheel_beside_folders_of_the_users(installed, sample_dir, tmp_path):
-  """Found later than a script's folder, unlike a checkout in these tests."""
+  """Unlike a checkout, the wheel comes after a script's folder on the path."""
   for name in ('transforms', 'pipelines'):
     put_modules(tmp_path / name, '__init__')
   (tmp_path / 'script.py').write_text(READ_AND_BUILD)

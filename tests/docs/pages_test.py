@@ -1,10 +1,11 @@
-"""What the pages tell to type is typed here, on six drawn images.
+"""Runs the commands and programs of the documentation on six drawn images.
 
-Blocks of `bash` and `python` are run as they stand but for `STAND_INS`: in this
-process, if a block has nothing but commands of this project, else by bash. One
-of `console` in the page on errors is a command and what it answers. Others of
-`console` need what is not here: a network, a GPU, an account, an hour. Of
-commands in blocks of `text`, only the options are parsed.
+Blocks marked `bash` and `python` are run unchanged except for `STAND_INS`. A
+block with only commands of this project runs in this process, another one in
+bash. In the page on errors, a block marked `console` is a command and its
+output. Elsewhere, such a block needs something that a test does not have, such
+as a network, a GPU, an account or an hour, and is not run. If a block marked
+`text` holds a command, its options are parsed.
 """
 
 import contextlib
@@ -35,11 +36,11 @@ PAGES = [
   'docs/storage.md',
   'docs/cloud.md',
   'docs/reading.md',
-  # A minute each.
+  # Each of these pages takes a minute.
   pytest.param('docs/runners.md', marks=pytest.mark.nightly),
   pytest.param('docs/classifier.md', marks=pytest.mark.nightly),
 ]
-# What a folder, a bucket and a training run are in a test.
+# The tests replace these patterns of folders, buckets and commands.
 STAND_INS = {
   r'(?<![\w~])/data\b': '$HOME/shared',
   r'dask scheduler': 'dask scheduler --port 0 --dashboard-address :0',
@@ -50,13 +51,13 @@ KINDS = {'bash', 'python', 'console', 'text', 'toml', 'bibtex'}
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
-  """The kind and the text of each fenced block."""
+  """Returns the kind and the text of each fenced block of a page."""
   text = (REPOSITORY / page).read_text()
   return re.findall(r'^```(\w*)\n(.*?)^```$', text, re.MULTILINE | re.DOTALL)
 
 
 class Cifar10(Sample, skip_registration=True):
-  """Six images of the sample in CIFAR-10's place."""
+  """A dataset `cifar10` of six images, which are those of the sample."""
 
   name = 'cifar10'
   VERSION = tfds.core.Version('3.0.2')
@@ -81,7 +82,7 @@ class Cifar10(Sample, skip_registration=True):
 
 @pytest.fixture(scope='module')
 def home(tmp_path_factory, gcs_server):
-  """A home folder with CIFAR-10, and one dataset made of it."""
+  """A home folder with `cifar10` and a dataset that was built from it."""
   home = tmp_path_factory.mktemp('home')
   data_dir = home / 'tensorflow_datasets'
   work = home / 'work'
@@ -103,7 +104,7 @@ def home(tmp_path_factory, gcs_server):
 
 @pytest.fixture
 def at_home(home, gcs_server, bucket, monkeypatch):
-  """Lets this process and its children think that they are there."""
+  """Makes the folder the home of this process and its children."""
   enter(monkeypatch, home, gcs_server)
   return home
 
@@ -112,7 +113,8 @@ def enter(patch: pytest.MonkeyPatch, home, gcs_server: str) -> None:
   patch.setenv('HOME', str(home))
   patch.setenv('PATH', f'{sys.prefix}/bin:{os.environ["PATH"]}')
   patch.setenv('PYTHONPATH', str(REPOSITORY))
-  patch.setenv('HTTPS_PROXY', 'http://127.0.0.1:9')  # No network.
+  # Nothing listens at this address, so there is no network.
+  patch.setenv('HTTPS_PROXY', 'http://127.0.0.1:9')
   patch.setenv('NO_PROXY', '127.0.0.1')
   patch.setattr(
     tfds.core.constants, 'DATA_DIR', str(home / 'tensorflow_datasets')
@@ -122,7 +124,8 @@ def enter(patch: pytest.MonkeyPatch, home, gcs_server: str) -> None:
 
 def shell(text: str, *command: str, **environment: str) -> None:
   command = command or ('bash', '-euo', 'pipefail', '-c')
-  log = pathlib.Path('log.txt')  # A pipe is open while a service runs.
+  # Output goes to a file: a pipe would stay open as long as a service runs.
+  log = pathlib.Path('log.txt')
   with log.open('w') as f:
     run = subprocess.Popen(
       [*command, text],
@@ -135,7 +138,7 @@ def shell(text: str, *command: str, **environment: str) -> None:
       status = run.wait(timeout=300)
     finally:
       with contextlib.suppress(ProcessLookupError):
-        os.killpg(run.pid, signal.SIGKILL)  # Services, if something failed.
+        os.killpg(run.pid, signal.SIGKILL)  # Services may still run.
   assert status == 0, f'{text}\n{log.read_text()}'
 
 
@@ -151,7 +154,8 @@ def test_commands_and_programs_run(page, at_home, gcs_server):
     elif kind == 'bash':
       shell(text)
     elif kind == 'python' and 'gs://' in text:
-      # TensorFlow's client finds the bucket only where it is told so at once.
+      # TensorFlow's client reads the variables only when it starts, so the
+      # program needs a new process.
       with gateway(gcs_server, at_home) as environment:
         shell(text, 'python', '-c', **environment)
     elif kind == 'python' and not is_of_torch(text):
@@ -159,7 +163,12 @@ def test_commands_and_programs_run(page, at_home, gcs_server):
 
 
 def modules(text: str) -> list[list[str]]:
-  """Modules of this project and their arguments, if the text is but those."""
+  """Returns the modules and arguments of a text that only runs our modules.
+
+  Returns:
+    The module's name and the arguments of each command; an empty list if the
+    text holds anything else.
+  """
   lines = text.replace('\\\n', '').splitlines()
   commands = [shlex.split(os.path.expandvars(line)) for line in lines]
   if not all(
@@ -170,7 +179,7 @@ def modules(text: str) -> list[list[str]]:
 
 
 def run_module(name: str, arguments: list[str]) -> None:
-  """Runs it here, which spares its imports of seconds."""
+  """Runs a module in this process, which saves the seconds of its imports."""
   main = importlib.import_module(name).main
   assert main(arguments) == 0, (name, arguments)
 
@@ -180,7 +189,7 @@ def run_program(text: str, page: str) -> None:
 
 
 def is_of_torch(program: str) -> bool:
-  """Whether it needs PyTorch, which is large and in an extra of its own."""
+  """Whether a program needs PyTorch, which not every installation has."""
   return 'import torch\n' in program
 
 
@@ -188,7 +197,7 @@ def test_programs_for_pytorch_run(at_home):
   if not os.environ.get('CI'):
     pytest.importorskip('torch')
   page = 'docs/reading.md'
-  shell(blocks(page)[0][1])  # Builds what they read.
+  shell(blocks(page)[0][1])  # This builds the dataset that they read.
   (program,) = (text for _, text in blocks(page) if is_of_torch(text))
   run_program(program, page)
 
@@ -228,7 +237,7 @@ def test_the_tests_that_a_page_names_are_there():
 
 
 def errors() -> list[tuple[int, str, str]]:
-  """Exit status, command and answer of each error told."""
+  """Returns the exit status, command and output of each documented error."""
   page = (REPOSITORY / 'docs/errors.md').read_text()
   found = []
   for section in re.split('^## ', page, flags=re.MULTILINE):

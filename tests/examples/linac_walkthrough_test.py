@@ -1,4 +1,4 @@
-"""The notebook runs from its first cell to its last, and was saved so."""
+"""Tests that the notebook runs and was saved with its results."""
 
 import nbclient
 import nbformat
@@ -19,7 +19,7 @@ def code_cells(notebook):
 
 
 def kinds_of(cell) -> set[str]:
-  """The media types it shows, less the text that stands for a picture."""
+  """Returns the media types that a cell shows, except plain text."""
   shown = (output.get('data', {}) for output in cell.outputs)
   return {kind for data in shown for kind in data} - {'text/plain'}
 
@@ -27,7 +27,7 @@ def kinds_of(cell) -> set[str]:
 @pytest.mark.nightly
 def test_it_runs_and_shows_what_was_saved(notebook, monkeypatch, tmp_path):
   monkeypatch.setenv('PYTHONPATH', str(REPOSITORY))
-  monkeypatch.setenv('TMPDIR', str(tmp_path))  # What it builds goes there.
+  monkeypatch.setenv('TMPDIR', str(tmp_path))  # The notebook builds data there.
   saved = [kinds_of(cell) for cell in code_cells(notebook)]
   nbclient.NotebookClient(
     notebook, timeout=600, resources={'metadata': {'path': str(PATH.parent)}}
@@ -39,7 +39,7 @@ def test_it_was_saved_with_its_pictures(notebook):
   cells = code_cells(notebook)
   assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))
   pictures = [cell for cell in cells if 'image/png' in kinds_of(cell)]
-  assert len(pictures) == 3  # Losses, figures 14 and 12.
+  assert len(pictures) == 3  # The losses, and figures 14 and 12 of the paper.
   assert PATH.stat().st_size < 1_500_000
 
 

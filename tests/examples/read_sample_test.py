@@ -1,4 +1,4 @@
-"""What `make sample` shows at its end."""
+"""Tests of the program that `make sample` runs last."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A bucket on this machine, in a process of its own, and faults in it."""
+"""Fixtures of a bucket that a local process serves, with faults on demand."""
 
 import json
 import pathlib
@@ -13,19 +13,25 @@ from tests.gcs.emulator import BUCKET
 
 
 class Bucket:
-  """The emulator's bucket; its URL is in the environment of all processes."""
+  """The emulator's bucket, which the environment tells all processes to use."""
 
   def __init__(self, url: str):
     self._url = url
     self.root = storage.path(f'gs://{BUCKET}')
 
   def fail(self, kind: int | str, match: str, times: int) -> None:
-    """Lets the next requests fail, too, see `tests.gcs.emulator`."""
+    """Adds a fault: the next requests that match fail.
+
+    Args:
+      kind: The kind of the fault, see `tests.gcs.emulator`.
+      match: A regular expression for the method and URL of a request.
+      times: The number of requests that fail.
+    """
     fault = {'kind': kind, 'match': match, 'times': times}
     self._faults([*self._faults(None), fault])
 
   def faults_left(self) -> int:
-    """Requests that are yet to fail."""
+    """Returns the number of requests that will still fail."""
     return sum(fault['times'] for fault in self._faults(None))
 
   def _faults(self, faults: list | None) -> list:
@@ -36,7 +42,7 @@ class Bucket:
 
 @pytest.fixture(scope='session')
 def gcs_server():
-  """The URL of an emulator that ends with the tests."""
+  """The URL of an emulator that runs until the tests end."""
   with subprocess.Popen(
     [sys.executable, '-m', 'tests.gcs.emulator'],
     stdin=subprocess.PIPE,
@@ -53,7 +59,7 @@ def bucket(gcs_server, monkeypatch) -> Bucket:
   """An empty bucket."""
   for name, value in {
     'STORAGE_EMULATOR_HOST': gcs_server,
-    # What the emulator does not have is waited for.
+    # Clients would wait for these services, which the emulator does not have.
     'GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT': 'false',
     'NO_GCE_CHECK': 'true',
     'EPATH_USE_TF': 'false',

@@ -2,18 +2,24 @@
 
   python -m tests.gcs.emulator
 
-prints its port and ends with its standard input. It is `gcp-storage-emulator`
-with what that leaves out: preconditions, permissions, several requests at once,
-and binary contents of small uploads, which it takes for mail.
+The server prints its port, and ends when its standard input is closed. It is
+`gcp-storage-emulator` with the features that this lacks: preconditions,
+permissions, several requests at once, and binary contents in small uploads,
+which it would parse as mail.
 
 `POST /faults` takes a list of faults, such as
 
   [{"kind": 503, "match": "upload", "times": 2}]
 
-Each of the next `times` requests whose method and URL hold the regular
-expression `match` fails: with the status `kind`; `"drop"` reads half of what is
-sent and closes the connection; `"lose answer"` does what it is asked for first;
-`"hang"` never answers. `GET /faults` tells those that are left.
+The next `times` requests fail whose method and URL match the regular expression
+`match`. The fault is of one of these kinds:
+
+  a number       The answer has this status.
+  "drop"         The server reads half of the request and closes the connection.
+  "lose answer"  The server serves the request but closes the connection.
+  "hang"         The server never answers.
+
+`GET /faults` returns the faults that are left.
 """
 
 import functools
@@ -33,7 +39,7 @@ from gcp_storage_emulator.handlers import buckets
 from gcp_storage_emulator.storage import Storage
 
 BUCKET = 'linac-test'
-# Nothing is permitted there.
+# Every request for this bucket is forbidden.
 FORBIDDEN = 'forbidden-bucket'
 
 _REASONS = {403: 'forbidden', 412: 'conditionNotMet', 429: 'rateLimitExceeded'}
@@ -80,7 +86,7 @@ class _Handler(emulator.RequestHandler):
         getattr(super(), method)()
 
   def _forget_known_bytes(self) -> None:
-    """Of a chunk that is sent again, takes what it has not got yet."""
+    """Skips the bytes of a chunk that an earlier request has stored already."""
     upload = re.search('upload_id=([^&]+)', self.path)
     sent = re.match(r'bytes (\d+)-', self.headers.get('Content-Range', ''))
     if not (upload and sent):
@@ -111,11 +117,11 @@ class _Handler(emulator.RequestHandler):
     return None
 
   def _is_allowed(self) -> bool:
-    """Whether an upload's precondition holds: that there is no such object."""
+    """Whether an upload's precondition holds: the object must not exist."""
     if 'ifGenerationMatch=0' not in self.path:
       return True
     body = self._body()
-    # It is read again by the emulator.
+    # The emulator reads the body again.
     self.rfile = _Replayed(body, self.rfile)
     name = re.search(rb'"name": "([^"]*)"', body)[1].decode()
     bucket = re.search('/b/([^/]*)/', self.path)[1]
@@ -151,7 +157,7 @@ class _Handler(emulator.RequestHandler):
 
 
 class _Replayed:
-  """A stream whose first bytes were read already."""
+  """A stream that returns bytes again that were read from it."""
 
   def __init__(self, start: bytes, rest):
     self._start, self._rest = start, rest
@@ -167,7 +173,7 @@ class _Replayed:
 
 
 def _read_data(handler: _Handler, query: dict):
-  """As the emulator's, but takes the parts of an upload bit by bit."""
+  """Reads a request like the emulator, but keeps binary parts unchanged."""
   content_type = handler.headers.get('Content-Type', '')
   if not content_type.startswith('multipart/related'):
     return _READ_DATA(handler, query)
@@ -197,7 +203,8 @@ def main() -> None:
     buckets.create_bucket(bucket, storage)
   handler = functools.partial(_Handler, storage)
   httpd = server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
-  httpd.handle_error = lambda *_: None  # Clients may hang up.
+  # Clients may close their connections, which is no error.
+  httpd.handle_error = lambda *_: None
   threading.Thread(target=httpd.serve_forever, daemon=True).start()
   print(httpd.server_port, flush=True)
   sys.stdin.read()

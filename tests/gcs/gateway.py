@@ -1,8 +1,8 @@
-"""Leads TensorFlow's own client to the emulator.
+"""A proxy that connects TensorFlow's own client to the emulator.
 
-That client knows one endpoint only, https://storage.googleapis.com, but heeds
-`https_proxy`. This proxy is that endpoint itself, with a certificate of a CA
-that is made for the test.
+That client knows only the endpoint https://storage.googleapis.com, but it uses
+the proxy of `https_proxy`. This proxy pretends to be the endpoint, with a
+certificate of a CA that is made for the test.
 """
 
 import contextlib
@@ -22,11 +22,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 @contextlib.contextmanager
 def gateway(emulator: str, folder: pathlib.Path) -> Iterator[dict[str, str]]:
-  """Environment variables that lead to the emulator while the block runs.
+  """Runs the proxy while the block runs.
 
   Args:
-    emulator: URL of the emulator.
-    folder: for the certificate.
+    emulator: The URL of the emulator.
+    folder: The folder in which to write the certificate.
+
+  Yields:
+    The environment variables that make a client use the proxy.
   """
   certificate = folder / 'certificate.pem'
   context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -90,7 +93,7 @@ class _Handler(server.BaseHTTPRequestHandler):
 
 
 def _write_certificate(path: pathlib.Path) -> pathlib.Path:
-  """Writes a certificate that is its own CA; returns where its key is."""
+  """Writes a certificate that is its own CA; returns the path of its key."""
   key = ec.generate_private_key(ec.SECP256R1())
   name = x509.Name(
     [x509.NameAttribute(x509.NameOID.COMMON_NAME, 'storage.googleapis.com')]

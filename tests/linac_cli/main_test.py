@@ -1,4 +1,4 @@
-"""The command `linac`, in folders with modules of the user's own."""
+"""Tests of the command `linac`, in folders that hold modules of the user's."""
 
 import signal
 
@@ -27,7 +27,7 @@ def folder(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _typed_python(monkeypatch):
-  """Messages name `python -m` again after a test that typed `linac`."""
+  """Makes messages name `python -m` again after a test that runs `linac`."""
   monkeypatch.setattr(invocation, '_started_by_linac', False)
 
 
@@ -143,7 +143,7 @@ def test_it_plans_builds_and_tells_beside_modules_of_the_user(
 
 def test_an_interrupt_of_the_imports_is_a_line(folder):
   process = start_linac(folder, 'train', '--dataset=x', '--out_dir=y')
-  # One of the first that are imported, long before JAX.
+  # NumPy is imported early, long before JAX.
   wait_until(
     lambda: any(
       'numpy' in m.path for m in psutil.Process(process.pid).memory_maps()

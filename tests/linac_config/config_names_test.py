@@ -52,7 +52,7 @@ ALLOWED = set(string.ascii_letters + string.digits + '_+-.')
 
 
 def short_name(source, config) -> str:
-  """The config's name; hypothesis tries again where it is too long."""
+  """Returns the config's name; if it is too long, hypothesis tries another."""
   try:
     return config_name(source, config)
   except ValueError:

@@ -1,4 +1,4 @@
-"""Messages name commands in the form that the user typed."""
+"""Tests that messages name commands in the form that the user typed."""
 
 import importlib.util
 
@@ -10,7 +10,7 @@ from linac_config import invocation
 @pytest.fixture
 def started_by_linac(monkeypatch):
   """Makes this process look as if the user had started `linac`."""
-  # The fixture restores the variable, which no function resets.
+  # `monkeypatch` restores the variable after the test; no function resets it.
   monkeypatch.setattr(invocation, '_started_by_linac', False)
   invocation.set_started_by_linac()
 

@@ -1,4 +1,4 @@
-"""What processes of ours import: this project, and nothing of the user's."""
+"""Tests that processes import this project and no modules of the user's."""
 
 import os
 import subprocess
@@ -36,7 +36,7 @@ def test_the_folder_of_a_script_is_left_out(folders, monkeypatch):
   monkeypatch.setitem(sys.modules, '__main__', script)
   monkeypatch.setattr(sys, 'path', [there, OURS])
   assert processes.import_path() == [OURS]
-  # Run with -m, it may lie beside the libraries.
+  # A module that is run with -m can lie among the libraries.
   script.__spec__ = types.SimpleNamespace(name='script')
   assert processes.import_path() == [there, OURS]
 

@@ -1,4 +1,4 @@
-"""Modules that hide ours or Python's own are found, and both files told."""
+"""Tests that modules which hide ours or Python's are found and reported."""
 
 import queue
 import sys
@@ -34,7 +34,7 @@ def test_a_module_of_a_users_is_found(tmp_path, monkeypatch, kind):
   if kind == 'package':
     found = found / '__init__.py'
     found.touch()
-  # Where this project comes after it, or is not on the path at all.
+  # This project comes later on the path, or is not on it at all.
   others = [p for p in sys.path if p not in ('', '.', str(REPOSITORY))]
   monkeypatch.setattr(sys, 'path', [str(tmp_path), *others])
   monkeypatch.delitem(sys.modules, 'transforms', raising=False)
@@ -56,5 +56,5 @@ def test_an_import_that_failed_is_explained(tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=f'{tmp_path}/queue.py.*hides') as e:
       shadowed.explain(error)
     assert queue.__file__ in str(e.value)
-  # It is none of theirs.
+  # An error that did not come from one of these modules is not explained.
   shadowed.explain(ValueError('else'))

@@ -1,4 +1,4 @@
-"""What a builder is told in Python, as options of the command line."""
+"""Tests that a builder's arguments become the same command-line options."""
 
 import pytest
 import tensorflow_datasets as tfds
@@ -72,7 +72,7 @@ def test_settings_and_paths(tmp_path):
 
 
 class Runner:
-  """A runner of a module's."""
+  """A runner that a module other than Beam defines."""
 
 
 def test_runners_are_passed_on_by_what_beam_finds_them_by(monkeypatch):
@@ -102,7 +102,7 @@ def test_beam_options_of_all_kinds_are_the_same_after_the_way_there():
   found = PipelineOptions(flags).get_all_options(drop_default=True)
   assert found == beam.get_all_options(drop_default=True)
   assert found['use_public_ips'] is False
-  # Who names a runner besides means that one.
+  # A runner that is given beside the options takes precedence.
   config = Config(beam_runner='FlinkRunner', beam_options=beam)
   runners = [o for o in download_options(config) if o.startswith('--runner')]
   assert runners == ['--runner=FlinkRunner']

@@ -1,4 +1,4 @@
-"""The build that a script asks for: a process of its own, which it follows."""
+"""Tests of the build that a script starts as a separate process."""
 
 import io
 import signal
@@ -52,14 +52,15 @@ def test_a_script_beside_modules_of_the_users(tmp_path, sample_dir, kind):
     for name in ('transforms', 'pipelines'):
       put_modules(tmp_path / name, '__init__')
   (tmp_path / 'script.py').write_text(READ_AND_BUILD)
-  # Another current folder than the script's, with what only a build imports.
+  # The current folder is not the script's. It holds a module that only a build
+  # would import.
   put_modules(tmp_path / 'elsewhere', 'transforms', 'queue')
   status, output, errors = end(
     start(tmp_path / 'elsewhere', f'{tmp_path}/script.py', str(sample_dir))
   )
   assert status == 0, errors
   assert '4 fitted' in output
-  # A bar, drawn over itself.
+  # The progress bar is drawn again and again on the same line.
   assert '\rFitting: 100%' in errors.replace('\n', '\r')
 
 
@@ -110,7 +111,7 @@ def test_the_build_does_not_outlive_a_killed_script(
 
 
 def run_child(monkeypatch, program: str) -> None:
-  """Lets a program take the place of `linac build`."""
+  """Runs a program in place of `linac build`."""
 
   def python_module(*_):
     return [sys.executable, '-P', '-c', program], {}
@@ -143,7 +144,7 @@ sys.exit({status})
 
 def test_an_end_without_a_word_is_told(monkeypatch):
   program = 'import os, signal; os.kill(os.getpid(), signal.SIGKILL)'
-  with pytest.raises(RuntimeError, match='The build ended with -9'):
+  with pytest.raises(RuntimeError, match='ended with status -9'):
     run_child(monkeypatch, program)
 
 

@@ -1,4 +1,4 @@
-"""The dataset's card, its catalogue page, and TFDS's two ways to look at it."""
+"""Tests of the card, the catalogue page and two views of TFDS of a dataset."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ def builder(tmp_path_factory):
 
 @pytest.fixture
 def examples(builder):
-  # In the source's order, in which each class comes in turn.
+  # Examples are read in the source's order, in which the classes take turns.
   read_config = tfds.ReadConfig(interleave_cycle_length=1)
   return builder.as_dataset(split='train', read_config=read_config)
 
@@ -77,7 +77,7 @@ def test_the_catalogue_page(builder, tmp_path):
   ):
     assert part in page
   table = next(tmp_path.glob('*.html')).read_text()
-  # Arrays are told by their shapes, images are drawn.
+  # The table shows the shapes of arrays, and images as pictures.
   assert table.count('ndarray(shape=(32, 32, 16), dtype=float16)') == 9
   assert table.count('data:image/png') == 9
 
@@ -92,7 +92,7 @@ def test_a_data_frame_holds_the_examples(builder, examples):
 
 
 def test_a_figure_shows_the_images(builder, examples):
-  plt.switch_backend('agg')  # Draws into files, not windows.
+  plt.switch_backend('agg')  # This backend draws to files and opens no windows.
   figure = tfds.show_examples(examples, builder.info, rows=1, cols=2)
   assert [axes.get_xlabel() for axes in figure.axes] == ['disc (0)', 'ring (1)']
   first = next(iter(tfds.as_numpy(examples)))

@@ -1,4 +1,4 @@
-"""The builder: every way to name it, its three doors and every way to read."""
+"""Tests of the builder: its names, three ways to build, and ways to read."""
 
 import os
 import pickle
@@ -34,7 +34,7 @@ IN_ORDER = tfds.ReadConfig(interleave_cycle_length=1)
 
 @pytest.fixture(scope='module')
 def data_dir(tmp_path_factory):
-  """A folder with the tiny dataset, built through TFDS's own door."""
+  """A folder with the tiny dataset, built by `download_and_prepare`."""
   folder = tmp_path_factory.mktemp('built')
   tfds.builder(NAME, data_dir=folder).download_and_prepare()
   return folder
@@ -115,7 +115,7 @@ def test_features_follow_the_source(tmp_path, source, shape, classes):
 
 
 def sources_of(data_dir, split):
-  """The images the dataset was built from."""
+  """Returns the images that the dataset was built from."""
   return tfds.data_source('sample', split=split, data_dir=data_dir)
 
 
@@ -206,7 +206,7 @@ def test_preparing_says_first_what_it_will_do(tmp_path, capsys, monkeypatch):
   older.mkdir(parents=True)
   (older / 'dataset_info.json').write_text('{}')
   monkeypatch.setattr(launch, 'run', lambda *args: 1 / 0)
-  # In this process, and no further than to where its driver starts.
+  # The build runs in this process and ends where it would start its driver.
   monkeypatch.setattr(
     build_process, 'build', lambda options, unset: build.main(options)
   )
@@ -217,7 +217,7 @@ def test_preparing_says_first_what_it_will_do(tmp_path, capsys, monkeypatch):
   output = capsys.readouterr().out
   for part in ('images   4', 'size', 'time', str(tmp_path)):
     assert part in output
-  # The command it gives is that of this very build.
+  # The build prints a command that would start the same build.
   line = next(s for s in output.splitlines() if 'pipelines.build' in s)
   command = options.parse(shlex.split(line)[3:])
   assert command.configs[0].name == TINY.name
@@ -226,7 +226,7 @@ def test_preparing_says_first_what_it_will_do(tmp_path, capsys, monkeypatch):
 
 
 def test_tfds_build(data_dir, tmp_path):
-  """The third door makes the same files as the second."""
+  """`tfds build` makes the same files as `download_and_prepare`."""
   subprocess.run(
     [
       *(sys.executable, '-m', 'tensorflow_datasets.scripts.cli.main', 'build'),
@@ -259,7 +259,7 @@ assert len(tfds.data_source('sample', split='test', data_dir={str(data_dir)!r}))
 
 
 class TfdsConventionsTest(tfds.testing.DatasetBuilderTestCase):
-  """TFDS's own checks of a builder."""
+  """Checks of the builder that TFDS itself provides."""
 
   DATASET_CLASS = linac_tfds.Cifar10Linac
   BUILDER_CONFIG_NAMES_TO_TEST = (TINY,)

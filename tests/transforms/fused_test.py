@@ -1,4 +1,4 @@
-"""The fused fit, its kernel interpreted, gives the reference's bits."""
+"""Tests that the fused fit, with its kernel interpreted, equals `fit`."""
 
 import functools
 
@@ -18,7 +18,8 @@ SHAPE = (8, 16, 3)
   [
     {},
     {'width': 64, 'use_bias': False, 'activation': 'silu'},
-    {'width': 24, 'representation_layer': 3},  # No layer for the kernel.
+    # The kernel takes no layer of this width.
+    {'width': 24, 'representation_layer': 3},
   ],
 )
 def test_float64_equals_the_reference(fields):
@@ -50,5 +51,5 @@ def test_it_can_be_lowered_for_a_gpu(precision):
   with jax.enable_x64(precision == 'float64'):
     traced = program.trace(jnp.zeros((2, 1024, 3)))
     lowered = traced.lower(lowering_platforms=('cuda',))
-  # One kernel for each of the four square layers.
+  # Each of the four square layers has a kernel.
   assert lowered.as_text().count('custom_call @__gpu$xla.gpu.triton') == 4

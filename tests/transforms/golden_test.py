@@ -1,11 +1,11 @@
-"""The transform against the published notebook and an independent float64 fit.
+"""Tests the transform against the published notebook and a float64 program.
 
 `reference_*.npz` holds the published algorithm's results in float32,
-`float64_*.npz` those of an independent program. In float32 a rounding
-difference flips a ReLU and grows from there, so the distances of the float32
-cases are what a second correct program was measured to reach, to one digit;
-they tell a wrong transform (distance about 1) from a right one. The float64
-hashes are the tight test.
+`float64_*.npz` those of an independent program. In float32, a rounding
+difference can flip a ReLU and then grows. So the tests allow the distances that
+were measured, to one digit, for another correct program. They only distinguish
+a wrong transform, at a distance of about 1, from a right one. The exact tests
+are those of the float64 hashes.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from transforms import LinacConfig, draw, linac
 
 GOLDEN = pathlib.Path(__file__).parents[1] / 'golden'
 
-# The published notebook's argument names.
+# The fields of our config by their names in the published notebook.
 FIELDS = {
   'private_key': 'seed',
   'inr_num_layers': 'num_layers',
@@ -37,7 +37,7 @@ FIELDS = {
 
 
 class Case:
-  """One case of a reference file, and this project's result for it."""
+  """A case of a reference file with this project's result for it."""
 
   def __init__(self, path: pathlib.Path, name: str):
     with np.load(path) as data:
@@ -52,7 +52,7 @@ class Case:
     self.fit = linac(self.images, self.config)
 
   def worst_distance(self) -> float:
-    """Relative L2 distance of the worst image's sampled representation."""
+    """Returns the largest relative L2 distance of a sampled representation."""
     ours = self.fit.representation[:, ::4, ::4, :: self.stride]
     error = np.sqrt(np.sum((ours - self.sample) ** 2, axis=(1, 2, 3)))
     return np.max(error / np.sqrt(np.sum(self.sample**2, axis=(1, 2, 3))))
@@ -137,6 +137,7 @@ def check_float64(path: pathlib.Path, sha256: str):
       rtol=1e-9,
       atol=1e-9,
     )
-  # float16 is the contract; float32 may differ in last bits between machines.
+  # Bits are compared after rounding to float16, because without it the last
+  # bits may differ between machines.
   bits = fit.representation.astype('<f2').tobytes()
   assert hashlib.sha256(bits).hexdigest().startswith(sha256)

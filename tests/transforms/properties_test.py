@@ -1,4 +1,4 @@
-"""Any configuration and any images: a valid result, or the value is named."""
+"""Tests that any config and any images give a valid result or a clear error."""
 
 import dataclasses
 import re
@@ -97,7 +97,7 @@ IMAGES = st.integers(1, 4).flatmap(
 )
 
 
-@hypothesis.settings(max_examples=15)  # Each is compiled.
+@hypothesis.settings(max_examples=15)  # Each example takes a compilation.
 @given(CONFIGS, IMAGES)
 def test_any_fit_is_valid_and_no_nan_is_silent(config, images):
   fit = linac(images, config)
@@ -121,7 +121,7 @@ def test_constant_images_are_fitted(value, precision):
 
 
 def test_an_exact_reconstruction_has_a_finite_psnr():
-  """The smallest learning rate leaves the network as it is drawn."""
+  """The smallest learning rate does not change the network's parameters."""
   config = dataclasses.replace(TINY, learning_rate=2.0**-126)
   drawn = linac(np.zeros((1, 2, 2, 3), np.float32), config).reconstruction
   fit = linac(drawn, config)

@@ -87,7 +87,7 @@ def test_losses_and_psnr_are_of_the_fitted_images(images):
 
 
 def test_every_field_is_live(images):
-  """No field of the config is decoration: each changes the result."""
+  """Each field of the config changes the result."""
   changes = dict(
     seed=4,
     key_derivation='full',
@@ -191,14 +191,14 @@ def test_float64_vectorised_and_mapped_fits_agree(images):
 def test_no_flag_of_the_caller_changes_the_bits(images, flag, precision):
   config = dataclasses.replace(SMALL, precision=precision)
   expected = linac(images, config)
-  # Forget the compiled program, so that the flag could act on a new one.
+  # The program is compiled again, so that the flag could change it.
   jax.clear_caches()
   with flag:
     assert same(linac(images, config), expected)
 
 
 def test_products_are_never_rounded_to_less_than_float32(images):
-  """On a CPU the flag has no effect, so look at what is asked for."""
+  """Reads the precision in the program, since on a CPU it has no effect."""
   pixels = encoding.normalise(images, SMALL)
   draws = draw(SMALL, images.shape[1:])
   with jax.default_matmul_precision('bfloat16'):
@@ -307,7 +307,7 @@ def run_python(code: str, **environment: str) -> str:
   ('config', 'on_device'), [(SMALL, np.float16), (EXACT, np.float64)]
 )
 def test_a_representation_is_rounded_once(images, config, on_device):
-  """XLA would round float64 twice, by way of float32; NumPy does not."""
+  """NumPy rounds float64 once; XLA would round it to float32 first."""
   size = len(images)
   started = start_fit(images, config, size, 'float16')
   assert started.arrays[0].dtype == on_device
