@@ -1,10 +1,11 @@
-"""What the pages tell to type is typed here, on six drawn images.
+"""The commands and programs on the pages are run here, on six drawn images.
 
-Blocks of `bash` and `python` are run as they stand but for `STAND_INS`: in this
-process, if a block has nothing but commands of this project, else by bash. One
-of `console` in the page on errors is a command and what it answers. Others of
-`console` need what is not here: a network, a GPU, an account, an hour. Of
-commands in blocks of `text`, only the options are parsed.
+Blocks of `bash` and `python` are run as they are, except for `STAND_INS`. A
+block of `bash` that has only commands of this project is run in this process,
+and any other block by bash. On the page about errors, a block of `console` is a
+command and its answer. All other blocks of `console` are not run, because they
+need a network, a GPU, an account or an hour. Of the commands in blocks of
+`text`, only the options are parsed.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ import sys
 import pytest
 import tensorflow_datasets as tfds
 
+from linac_config.invocation import COMMANDS
 from linac_tfds.sample.sample_dataset_builder import Builder as Sample
 from pipelines.command_line import options
 from tests.conftest import REPOSITORY
@@ -39,12 +41,12 @@ PAGES = [
   pytest.param('docs/runners.md', marks=pytest.mark.nightly),
   pytest.param('docs/classifier.md', marks=pytest.mark.nightly),
 ]
-# What a folder, a bucket and a training run are in a test.
+# What the folder, the bucket and the training runs of a page are in a test.
 STAND_INS = {
   r'(?<![\w~])/data\b': '$HOME/shared',
   r'dask scheduler': 'dask scheduler --port 0 --dashboard-address :0',
   'my-bucket': BUCKET,
-  r'(?<=classifiers.train)\b': ' --epochs=2 --batch_size=4',
+  r'(?<=linac train)\b': ' --epochs=2 --batch_size=4',
 }
 KINDS = {'bash', 'python', 'console', 'text', 'toml', 'bibtex'}
 
@@ -159,14 +161,15 @@ def test_commands_and_programs_run(page, at_home, gcs_server):
 
 
 def modules(text: str) -> list[list[str]]:
-  """Modules of this project and their arguments, if the text is but those."""
+  """The modules and arguments of a text that has only `linac` commands."""
   lines = text.replace('\\\n', '').splitlines()
   commands = [shlex.split(os.path.expandvars(line)) for line in lines]
-  if not all(
-    re.match(r'\S*python -m (pipelines|classifiers)\.', line) for line in lines
-  ):
+  if not all(re.match(r'(\.venv/bin/)?linac ', line) for line in lines):
     return []
-  return [[os.path.expanduser(x) for x in c[2:]] for c in commands]
+  return [
+    [COMMANDS[name], *map(os.path.expanduser, arguments)]
+    for _, name, *arguments in commands
+  ]
 
 
 def run_module(name: str, arguments: list[str]) -> None:
@@ -196,10 +199,11 @@ def test_programs_for_pytorch_run(at_home):
 def test_commands_for_other_engines_have_known_options():
   texts = [text for kind, text in blocks('docs/runners.md') if kind == 'text']
   commands = [shlex.split(text.replace('\\\n', '')) for text in texts]
-  builds = [c for c in commands if c[:3] == ['python', '-m', 'pipelines.build']]
+  builds = [command for command in commands if command[0] == 'linac']
   assert len(builds) == 2
   for command in builds:
-    assert options.parse(command[3:]).beam
+    assert command[1] == 'build'
+    assert options.parse(command[2:]).beam_flags
 
 
 def test_the_file_of_a_job_has_known_options(tmp_path, monkeypatch):
@@ -211,7 +215,8 @@ def test_the_file_of_a_job_has_known_options(tmp_path, monkeypatch):
     for _, text in blocks('docs/cloud.md')
     if 'dataflow.toml --' in text
   )
-  found = options.parse(command[3:])
+  assert command[:2] == ['linac', 'build']
+  found = options.parse(command[2:])
   assert len(found.configs) == 100
   assert found.data_dir == 'gs://my-bucket/data'
 
@@ -228,7 +233,7 @@ def test_the_tests_that_a_page_names_are_there():
 
 
 def errors() -> list[tuple[int, str, str]]:
-  """Exit status, command and answer of each error told."""
+  """The exit status, the command and the answer of each error on the page."""
   page = (REPOSITORY / 'docs/errors.md').read_text()
   found = []
   for section in re.split('^## ', page, flags=re.MULTILINE):
@@ -241,9 +246,9 @@ def errors() -> list[tuple[int, str, str]]:
 
 @pytest.mark.parametrize(('status', 'command', 'answer'), errors())
 def test_errors_are_as_told(status, command, answer, at_home, capsys):
-  python, option, module, *arguments = shlex.split(command)
-  assert (python, option) == ('python', '-m')
-  main = importlib.import_module(module).main
+  linac, name, *arguments = shlex.split(command)
+  assert linac == 'linac'
+  main = importlib.import_module(COMMANDS[name]).main
   assert main([os.path.expanduser(a) for a in arguments]) == status
   captured = capsys.readouterr()
   pattern = re.escape(answer.strip()).replace(r'\.\.\.', '.*')
@@ -252,7 +257,7 @@ def test_errors_are_as_told(status, command, answer, at_home, capsys):
 
 
 def test_blocks_are_of_known_kinds_and_links_lead_somewhere():
-  for path in [REPOSITORY / 'README.md', *(REPOSITORY / 'docs').glob('*.md')]:
+  for path in [*REPOSITORY.glob('*.md'), *(REPOSITORY / 'docs').glob('*.md')]:
     assert {kind for kind, _ in blocks(path)} <= KINDS, path
     for link in re.findall(r'\]\(([^)#:\s]+)(?:#[^)]*)?\)', path.read_text()):
       assert (path.parent / link).exists(), (path, link)
