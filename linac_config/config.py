@@ -7,28 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from linac_config import checks
+from linac_config import checks, ranges
 
 ACTIVATIONS = ('relu', 'tanh', 'gelu', 'silu', 'sin')
 KEY_DERIVATIONS = ('published', 'full')
 PRECISIONS = ('float32', 'float64')
 
-# The largest values that are accepted. A larger one is a typing error, or needs
-# more numbers than a host can draw and hold.
-_LARGEST = {
-  'num_layers': 100,
-  'width': 2**16,
-  'num_features': 64,
-  'num_epochs': 2**20,
-  'batch_size': 2**31,
-}
-_MAX_WEIGHTS = _MAX_ORDERED_PIXELS = 2**28
-# For each precision: the smallest and the largest number that a field may hold,
-# and the precision's largest number below 1.
-_LIMITS = {
-  'float32': (2.0**-126, 2.0**127, 1 - 2.0**-24),
-  'float64': (2.0**-1022, 2.0**1023, 1 - 2.0**-53),
-}
+_MAX_ORDERED_PIXELS = 2**28
 
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR10_STD = (0.2471, 0.2435, 0.2616)
@@ -137,62 +122,8 @@ class KeylessConfig:
           f'{name}={checks.shown(value)} is unknown; choose one of '
           f'{", ".join(choices)}.'
         )
-    self._check_sizes()
-    self._check_floats()
-
-  def _check_sizes(self):
-    for name, largest in _LARGEST.items():
-      value = getattr(self, name)
-      if not 1 <= value <= largest:
-        raise ValueError(
-          f'{name}={checks.shown(value)} must be between 1 and {largest}.'
-        )
-    weights = self._hidden_weights()
-    if weights > _MAX_WEIGHTS:
-      raise ValueError(
-        f'width={self.width} and num_layers={self.num_layers} make {weights} '
-        f'weights; at most {_MAX_WEIGHTS} are possible.'
-      )
-    if not 0 <= self.representation_layer <= self.num_layers:
-      raise ValueError(
-        f'representation_layer={checks.shown(self.representation_layer)} is '
-        f'out of range; choose 0 to {self.num_layers - 1} for a hidden '
-        f'layer or {self.num_layers} for the reconstruction.'
-      )
-
-  def _check_floats(self):
-    # A fit rounds these numbers to its precision. If it rounded eps to 0 or b1
-    # to 1, it would compute NaN.
-    smallest, largest, below_one = _LIMITS[self.precision]
-    for name in ('learning_rate', 'eps'):
-      if not smallest <= getattr(self, name) <= largest:
-        raise ValueError(
-          f'{name}={getattr(self, name)} must be positive, and between '
-          f'{smallest} and {largest} in {self.precision}.'
-        )
-    for name in ('b1', 'b2'):
-      if not 0 <= getattr(self, name) <= below_one:
-        raise ValueError(
-          f'{name}={getattr(self, name)} must be in [0, 1), in '
-          f'{self.precision} at most {below_one}.'
-        )
-    if not 0 <= self.decay_alpha <= 1:
-      raise ValueError(
-        f'decay_alpha={self.decay_alpha} must be between 0 and 1.'
-      )
-    if self.mean is not None and not 0 <= min(self.mean) <= max(self.mean) <= 1:
-      raise ValueError(
-        f'mean={self.mean} must be between 0 and 1; pass the mean of images '
-        'scaled to [0, 1].'
-      )
-    # A smaller std would make normalised pixels infinite in float32.
-    if (
-      self.std is not None and not 1e-38 <= min(self.std) <= max(self.std) <= 1
-    ):
-      raise ValueError(
-        f'std={self.std} must be between 1e-38 and 1; pass the standard '
-        'deviation of images scaled to [0, 1].'
-      )
+    ranges.check_sizes(self)
+    ranges.check_floats(self)
 
   def with_seed(self, seed: int) -> LinacConfig:
     """Returns this config with a seed, ready for a fit.
@@ -246,9 +177,9 @@ class KeylessConfig:
     Args:
       channels: The number of channels of the image.
     """
-    return self._hidden_weights() + self.width * channels
+    return self.hidden_weights() + self.width * channels
 
-  def _hidden_weights(self) -> int:
+  def hidden_weights(self) -> int:
     return self.width * (
       4 * self.num_features + (self.num_layers - 1) * self.width
     )

@@ -1,11 +1,11 @@
-"""Runs the commands and programs of the documentation on six drawn images.
+"""The commands and programs on the pages are run here, on six drawn images.
 
-Blocks marked `bash` and `python` are run unchanged except for `STAND_INS`. A
-block with only commands of this project runs in this process, another one in
-bash. In the page on errors, a block marked `console` is a command and its
-output. Elsewhere, such a block needs something that a test does not have, such
-as a network, a GPU, an account or an hour, and is not run. If a block marked
-`text` holds a command, its options are parsed.
+Blocks of `bash` and `python` are run as they are, except for `STAND_INS`. A
+block of `bash` that has only commands of this project is run in this process,
+and any other block by bash. On the page about errors, a block of `console` is a
+command and its answer. All other blocks of `console` are not run, because they
+need a network, a GPU, an account or an hour. Of the commands in blocks of
+`text`, only the options are parsed.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ import sys
 import pytest
 import tensorflow_datasets as tfds
 
+from linac_config.invocation import COMMANDS
 from linac_tfds.sample.sample_dataset_builder import Builder as Sample
 from pipelines.command_line import options
 from tests.conftest import REPOSITORY
@@ -36,28 +37,28 @@ PAGES = [
   'docs/storage.md',
   'docs/cloud.md',
   'docs/reading.md',
-  # Each of these pages takes a minute.
+  # A minute each.
   pytest.param('docs/runners.md', marks=pytest.mark.nightly),
   pytest.param('docs/classifier.md', marks=pytest.mark.nightly),
 ]
-# The tests replace these patterns of folders, buckets and commands.
+# What the folder, the bucket and the training runs of a page are in a test.
 STAND_INS = {
   r'(?<![\w~])/data\b': '$HOME/shared',
   r'dask scheduler': 'dask scheduler --port 0 --dashboard-address :0',
   'my-bucket': BUCKET,
-  r'(?<=classifiers.train)\b': ' --epochs=2 --batch_size=4',
+  r'(?<=linac train)\b': ' --epochs=2 --batch_size=4',
 }
 KINDS = {'bash', 'python', 'console', 'text', 'toml', 'bibtex'}
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
-  """Returns the kind and the text of each fenced block of a page."""
+  """The kind and the text of each fenced block."""
   text = (REPOSITORY / page).read_text()
   return re.findall(r'^```(\w*)\n(.*?)^```$', text, re.MULTILINE | re.DOTALL)
 
 
 class Cifar10(Sample, skip_registration=True):
-  """A dataset `cifar10` of six images, which are those of the sample."""
+  """Six images of the sample in CIFAR-10's place."""
 
   name = 'cifar10'
   VERSION = tfds.core.Version('3.0.2')
@@ -82,7 +83,7 @@ class Cifar10(Sample, skip_registration=True):
 
 @pytest.fixture(scope='module')
 def home(tmp_path_factory, gcs_server):
-  """A home folder with `cifar10` and a dataset that was built from it."""
+  """A home folder with CIFAR-10, and one dataset made of it."""
   home = tmp_path_factory.mktemp('home')
   data_dir = home / 'tensorflow_datasets'
   work = home / 'work'
@@ -104,7 +105,7 @@ def home(tmp_path_factory, gcs_server):
 
 @pytest.fixture
 def at_home(home, gcs_server, bucket, monkeypatch):
-  """Makes the folder the home of this process and its children."""
+  """Lets this process and its children think that they are there."""
   enter(monkeypatch, home, gcs_server)
   return home
 
@@ -113,8 +114,7 @@ def enter(patch: pytest.MonkeyPatch, home, gcs_server: str) -> None:
   patch.setenv('HOME', str(home))
   patch.setenv('PATH', f'{sys.prefix}/bin:{os.environ["PATH"]}')
   patch.setenv('PYTHONPATH', str(REPOSITORY))
-  # Nothing listens at this address, so there is no network.
-  patch.setenv('HTTPS_PROXY', 'http://127.0.0.1:9')
+  patch.setenv('HTTPS_PROXY', 'http://127.0.0.1:9')  # No network.
   patch.setenv('NO_PROXY', '127.0.0.1')
   patch.setattr(
     tfds.core.constants, 'DATA_DIR', str(home / 'tensorflow_datasets')
@@ -124,8 +124,7 @@ def enter(patch: pytest.MonkeyPatch, home, gcs_server: str) -> None:
 
 def shell(text: str, *command: str, **environment: str) -> None:
   command = command or ('bash', '-euo', 'pipefail', '-c')
-  # Output goes to a file: a pipe would stay open as long as a service runs.
-  log = pathlib.Path('log.txt')
+  log = pathlib.Path('log.txt')  # A pipe is open while a service runs.
   with log.open('w') as f:
     run = subprocess.Popen(
       [*command, text],
@@ -138,7 +137,7 @@ def shell(text: str, *command: str, **environment: str) -> None:
       status = run.wait(timeout=300)
     finally:
       with contextlib.suppress(ProcessLookupError):
-        os.killpg(run.pid, signal.SIGKILL)  # Services may still run.
+        os.killpg(run.pid, signal.SIGKILL)  # Services, if something failed.
   assert status == 0, f'{text}\n{log.read_text()}'
 
 
@@ -154,8 +153,7 @@ def test_commands_and_programs_run(page, at_home, gcs_server):
     elif kind == 'bash':
       shell(text)
     elif kind == 'python' and 'gs://' in text:
-      # TensorFlow's client reads the variables only when it starts, so the
-      # program needs a new process.
+      # TensorFlow's client finds the bucket only where it is told so at once.
       with gateway(gcs_server, at_home) as environment:
         shell(text, 'python', '-c', **environment)
     elif kind == 'python' and not is_of_torch(text):
@@ -163,23 +161,19 @@ def test_commands_and_programs_run(page, at_home, gcs_server):
 
 
 def modules(text: str) -> list[list[str]]:
-  """Returns the modules and arguments of a text that only runs our modules.
-
-  Returns:
-    The module's name and the arguments of each command; an empty list if the
-    text holds anything else.
-  """
+  """The modules and arguments of a text that has only `linac` commands."""
   lines = text.replace('\\\n', '').splitlines()
   commands = [shlex.split(os.path.expandvars(line)) for line in lines]
-  if not all(
-    re.match(r'\S*python -m (pipelines|classifiers)\.', line) for line in lines
-  ):
+  if not all(re.match(r'(\.venv/bin/)?linac ', line) for line in lines):
     return []
-  return [[os.path.expanduser(x) for x in c[2:]] for c in commands]
+  return [
+    [COMMANDS[name], *map(os.path.expanduser, arguments)]
+    for _, name, *arguments in commands
+  ]
 
 
 def run_module(name: str, arguments: list[str]) -> None:
-  """Runs a module in this process, which saves the seconds of its imports."""
+  """Runs it here, which spares its imports of seconds."""
   main = importlib.import_module(name).main
   assert main(arguments) == 0, (name, arguments)
 
@@ -189,7 +183,7 @@ def run_program(text: str, page: str) -> None:
 
 
 def is_of_torch(program: str) -> bool:
-  """Whether a program needs PyTorch, which not every installation has."""
+  """Whether it needs PyTorch, which is large and in an extra of its own."""
   return 'import torch\n' in program
 
 
@@ -197,7 +191,7 @@ def test_programs_for_pytorch_run(at_home):
   if not os.environ.get('CI'):
     pytest.importorskip('torch')
   page = 'docs/reading.md'
-  shell(blocks(page)[0][1])  # This builds the dataset that they read.
+  shell(blocks(page)[0][1])  # Builds what they read.
   (program,) = (text for _, text in blocks(page) if is_of_torch(text))
   run_program(program, page)
 
@@ -205,10 +199,11 @@ def test_programs_for_pytorch_run(at_home):
 def test_commands_for_other_engines_have_known_options():
   texts = [text for kind, text in blocks('docs/runners.md') if kind == 'text']
   commands = [shlex.split(text.replace('\\\n', '')) for text in texts]
-  builds = [c for c in commands if c[:3] == ['python', '-m', 'pipelines.build']]
+  builds = [command for command in commands if command[0] == 'linac']
   assert len(builds) == 2
   for command in builds:
-    assert options.parse(command[3:]).beam
+    assert command[1] == 'build'
+    assert options.parse(command[2:]).beam_flags
 
 
 def test_the_file_of_a_job_has_known_options(tmp_path, monkeypatch):
@@ -220,7 +215,8 @@ def test_the_file_of_a_job_has_known_options(tmp_path, monkeypatch):
     for _, text in blocks('docs/cloud.md')
     if 'dataflow.toml --' in text
   )
-  found = options.parse(command[3:])
+  assert command[:2] == ['linac', 'build']
+  found = options.parse(command[2:])
   assert len(found.configs) == 100
   assert found.data_dir == 'gs://my-bucket/data'
 
@@ -237,7 +233,7 @@ def test_the_tests_that_a_page_names_are_there():
 
 
 def errors() -> list[tuple[int, str, str]]:
-  """Returns the exit status, command and output of each documented error."""
+  """The exit status, the command and the answer of each error on the page."""
   page = (REPOSITORY / 'docs/errors.md').read_text()
   found = []
   for section in re.split('^## ', page, flags=re.MULTILINE):
@@ -250,9 +246,9 @@ def errors() -> list[tuple[int, str, str]]:
 
 @pytest.mark.parametrize(('status', 'command', 'answer'), errors())
 def test_errors_are_as_told(status, command, answer, at_home, capsys):
-  python, option, module, *arguments = shlex.split(command)
-  assert (python, option) == ('python', '-m')
-  main = importlib.import_module(module).main
+  linac, name, *arguments = shlex.split(command)
+  assert linac == 'linac'
+  main = importlib.import_module(COMMANDS[name]).main
   assert main([os.path.expanduser(a) for a in arguments]) == status
   captured = capsys.readouterr()
   pattern = re.escape(answer.strip()).replace(r'\.\.\.', '.*')
@@ -261,7 +257,7 @@ def test_errors_are_as_told(status, command, answer, at_home, capsys):
 
 
 def test_blocks_are_of_known_kinds_and_links_lead_somewhere():
-  for path in [REPOSITORY / 'README.md', *(REPOSITORY / 'docs').glob('*.md')]:
+  for path in [*REPOSITORY.glob('*.md'), *(REPOSITORY / 'docs').glob('*.md')]:
     assert {kind for kind, _ in blocks(path)} <= KINDS, path
     for link in re.findall(r'\]\(([^)#:\s]+)(?:#[^)]*)?\)', path.read_text()):
       assert (path.parent / link).exists(), (path, link)
