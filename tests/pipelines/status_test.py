@@ -42,7 +42,7 @@ def test_a_dead_build(begun, capsys, name):
   }
   assert main([str(folders[name])]) == 1
   found = facts(capsys.readouterr().out)
-  assert found[''] == 'stopped; the command that began it goes on'
+  assert found[''] == 'stopped; run the command that began it again to continue'
   assert found['shards'] == '1 of 3'
   assert found['images'] == '50 of 120 (41%)'
   assert found['folder'] == str(begun.staging)
@@ -208,7 +208,7 @@ def test_watching_can_be_interrupted(begun, capsys, monkeypatch):
   monkeypatch.setattr('pipelines.status.time.sleep', sleep)
   with lock.only_build_in(begun.directory.parent):
     assert main([str(begun.directory), '--watch']) == 130
-  assert 'the build goes on' in capsys.readouterr().err
+  assert 'The build continues' in capsys.readouterr().err
 
 
 def test_watching_a_dead_build_says_so_at_once(begun, capsys):
