@@ -91,7 +91,7 @@ def most_workers() -> int:
 
 
 def default_workers() -> int:
-  """The number of workers by default: one per device, fewer if memory is short."""
+  """The default number of workers: one per device, fewer if memory is short."""
   memory = psutil.virtual_memory().available
   return max(1, min(most_workers(), int(memory / _WORKER_BYTES)))
 

@@ -43,8 +43,8 @@ def main(argv: list[str]) -> int:
   parent.end_with(int(caller))
   os.environ[DRIVER_PID] = str(os.getpid())
   threading.excepthook = _end_when_a_worker_died
-  # Beam logs advice on how to run more workers, which does not apply here,
-  # since this module starts them with an environment of its own.
+  # Beam would advise another running mode, since it does not know that this
+  # environment starts a process for each worker.
   logging.getLogger('apache_beam.runners.portability').setLevel(logging.ERROR)
 
   # Workers inherit this process's environment.
@@ -87,6 +87,6 @@ def _end_when_a_worker_died(args: threading.ExceptHookArgs) -> None:
 
 if __name__ == '__main__':
   status = main(sys.argv[1:])
-  # The work is done and its result is sent. To end Beam's threads in order would
-  # take another second.
+  # The work is done and its result is sent. To end Beam's threads in order
+  # would take another second.
   os._exit(status)

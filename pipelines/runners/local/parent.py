@@ -40,7 +40,7 @@ def tell(mark: str, text: str) -> None:
 
 
 def end_with(pid: int) -> None:
-  """Makes this process end soon after the process `pid`, which a thread watches."""
+  """Starts a thread that ends this process soon after the process `pid` ends."""
   parent = psutil.Process(pid)
 
   def watch():

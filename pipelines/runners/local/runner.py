@@ -1,4 +1,4 @@
-"""The local runner, which checks the number of workers and launches the build."""
+"""The local runner: it checks the number of workers and starts the build."""
 
 from __future__ import annotations
 

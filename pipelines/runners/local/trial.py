@@ -58,7 +58,7 @@ def run(plan: DatasetPlan) -> Trial:
       settings=dataclasses.replace(
         plan.settings,
         examples_per_shard=None,
-        min_psnr=None,  # It would leave out images, whose size is needed.
+        min_psnr=None,  # No image may be left out: its size is needed.
       ),
     )
     save_plan(small)
