@@ -27,5 +27,5 @@ def raise_again() -> None:
 def _end(number, frame) -> None:
   """Ends this process at once; the handler of the signal."""
   del number, frame
-  os.write(2, b'\nStopped before any work began.\n')
+  os.write(2, b'\nStopped before anything was begun.\n')
   os._exit(130)

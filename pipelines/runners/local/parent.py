@@ -40,7 +40,7 @@ def tell(mark: str, text: str) -> None:
 
 
 def end_with(pid: int) -> None:
-  """Starts a thread that ends this process soon after the process `pid` ends."""
+  """Starts a thread that ends this process soon after process `pid` ends."""
   parent = psutil.Process(pid)
 
   def watch():
