@@ -79,7 +79,7 @@ def test_bad_examples_are_counted_and_named(lab, capsys):
   output = capsys.readouterr().out
   assert facts(output)['bad'] == '50 examples'
   assert re.search(
-    r"'train_00049': its fit has [\d.]+ dB, min_psnr=300", output
+    r"'train_00049': its fit has [\d.]+ dB, less than min_psnr=300", output
   )
 
 
