@@ -76,7 +76,7 @@ def describe(status: Status) -> str:
 
 
 def _state(status: Status) -> str:
-  """Says in words whether the dataset is running, finished or neither."""
+  """The state of the dataset in words, and what to do about it."""
   if status.state == 'running':
     begun = time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(status.since))
     holder = lock.holder(status.plan.directory.parent)

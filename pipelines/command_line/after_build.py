@@ -107,7 +107,7 @@ def print_failures(failures: dict[str, str], count: int) -> None:
 
 
 def _speed(progress: Progress | None) -> str:
-  """Says how many images were fitted and found finished, and how fast."""
+  """Writes how many images were fitted and found finished, and how fast."""
   if progress is None:
     return 'all there already; nothing was fitted'
   rate = progress.fitted / progress.seconds

@@ -89,6 +89,7 @@ def _format(plan: DatasetPlan) -> str:
 
 
 def _num_images(plans: list[DatasetPlan]) -> int:
+  """The number of images of all datasets."""
   return sum(plan.num_examples for plan in plans)
 
 

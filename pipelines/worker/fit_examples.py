@@ -96,7 +96,7 @@ def _results(
 def _fitted(
   plan: DatasetPlan, example: dict, fit: LinacFit, row: int
 ) -> dict | BadExample:
-  """Adds a row of a batch's fit to an example, or says why the fit is bad."""
+  """Adds a row of a batch's fit to an example, if the fit is not bad."""
   representation = fit.representation[row]
   # A value beyond float32 becomes infinity, which counts as a bad fit below.
   with np.errstate(over='ignore'):

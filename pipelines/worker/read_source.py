@@ -110,7 +110,7 @@ def _is_transient(plan: DatasetPlan, error: Exception) -> bool:
 def _parse(
   plan: DatasetPlan, features, split: str, index: int, record: bytes
 ) -> dict | BadExample:
-  """Parses a record; if it is no labelled image of the right shape, says why.
+  """Parses a record, which may be no labelled image of the right shape.
 
   Args:
     plan: The plan of the dataset.

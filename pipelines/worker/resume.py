@@ -16,7 +16,7 @@ from transforms import LinacConfig, start_fit
 
 
 def why_not_resume(plan: DatasetPlan) -> str:
-  """Says why this worker must not resume the build, or returns `''`.
+  """The reason why this worker must not resume the build, or `''`.
 
   Args:
     plan: The plan of the dataset.
@@ -30,7 +30,7 @@ def why_not_resume(plan: DatasetPlan) -> str:
 
 @functools.lru_cache(maxsize=1)
 def _other_device(plan: DatasetPlan) -> str:
-  """Says that finished shards come from another kind of device, if so."""
+  """The reason, if finished shards come from other devices, or `''`."""
   here = made_by(device_kind(), library_versions())
   manifests = read_manifests(plan).values()
   others = {m.made_by for m in manifests if m} - {here}
@@ -45,7 +45,7 @@ def _other_device(plan: DatasetPlan) -> str:
 
 @functools.lru_cache(maxsize=1)
 def _wrong_key(plan: DatasetPlan, config: LinacConfig) -> str:
-  """Says that the private key is not the one of the finished shards, if so.
+  """The reason, if the private key is not that of finished shards, or `''`.
 
   No file holds a hash of the key, since one could check guesses with it.
   Therefore an example of a finished shard is fitted again and compared.
