@@ -10,7 +10,7 @@ The pictures need `pip install -e '.[viz]'`.
 from __future__ import annotations
 
 if __name__ == '__main__':
-  # The imports take a second or two, in which Ctrl-C shall print no traceback.
+  # The imports take a second or two. Ctrl-C must print no traceback meanwhile.
   from pipelines.command_line import interrupts
 
   interrupts.end_at_once()

@@ -15,7 +15,7 @@ failed or a dataset is damaged, 2 if there is no dataset, 130 after Ctrl-C.
 from __future__ import annotations
 
 if __name__ == '__main__':
-  # The imports take a second or two, in which Ctrl-C shall print no traceback.
+  # The imports take a second or two. Ctrl-C must print no traceback meanwhile.
   from pipelines.command_line import interrupts
 
   interrupts.end_at_once()

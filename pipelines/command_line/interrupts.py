@@ -13,7 +13,7 @@ def end_at_once() -> None:
   Call `raise_again` after them.
   """
   # A process that a shell started in the background ignores Ctrl-C, and must
-  # go on to do so.
+  # keep ignoring it.
   if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, _end)
 
