@@ -180,6 +180,7 @@ class KeylessConfig:
     return self.hidden_weights() + self.width * channels
 
   def hidden_weights(self) -> int:
+    """Returns the number of weights between the inputs and the last layer."""
     return self.width * (
       4 * self.num_features + (self.num_layers - 1) * self.width
     )

@@ -12,14 +12,14 @@ Under seeds 0 to 9, in one run:
 
   python -m pipelines.build --source cifar10 --data_dir /data --seeds 0:10
 
-The same command goes on after any interruption. deploy/dataflow/README.md has
-the commands for Dataflow.
+After any interruption, run the same command again: it continues where the build
+stopped. deploy/dataflow/README.md has the commands for Dataflow.
 """
 
 from __future__ import annotations
 
 if __name__ == '__main__':
-  # Before the imports, which take a second or two.
+  # The imports take a second or two. Ctrl-C must print no traceback meanwhile.
   from pipelines.command_line import interrupts
 
   interrupts.end_at_once()
@@ -51,22 +51,23 @@ from pipelines.runners.find_runner import find_runner
 from pipelines.runners.progress import Progress
 from pipelines.runners.runner import Runner
 
-_KEPT = 'What is finished is kept.'
-_NOT_BEGUN = 'Stopped. What earlier runs finished is kept.'
+_KEPT = 'Finished shards are kept.'
+_NOT_BEGUN = 'Stopped. Shards that earlier runs finished are kept.'
 
 
 def build(command: Command) -> dict[str, str]:
-  """Builds the datasets of a command, which differ in their seeds alone.
+  """Builds the datasets of a command, which differ only in their seeds.
 
-  Prints what it is about to do, a progress bar and a summary.
+  A dataset that fails is reported and does not stop the others. Prints what it
+  is about to do, a progress bar and a summary.
 
   Returns:
-    The reason why a dataset could not be built, by its config's name. A dataset
-    that fails does not stop the others.
+    The reason of each failure, by the name of the dataset's config. It is empty
+    if all datasets are there.
 
   Raises:
-    BuildError: if none can be built; what is finished is kept.
-    ValueError: naming the value, if a setting does not fit.
+    BuildError: if no dataset can be built. Finished shards are kept.
+    ValueError: if a setting does not fit; the message names its value.
   """
   runner = find_runner(command.runner, command.beam_flags)
   runner.check(command.settings)
@@ -74,7 +75,8 @@ def build(command: Command) -> dict[str, str]:
     try:
       plans, failures = _plan_all(command, locks)
       if plans:
-        # Now rather than in some hours; they are told again at the end.
+        # The user reads them now and not in some hours. They are printed again
+        # at the end.
         after_build.print_failures(failures, len(command.configs))
         failures |= _build(plans, command, runner)
     except storage.errors() as error:
@@ -85,13 +87,25 @@ def build(command: Command) -> dict[str, str]:
 def _plan_all(
   command: Command, locks: contextlib.ExitStack
 ) -> tuple[list[DatasetPlan], dict[str, str]]:
-  """The plans of those that can be built, and why the others cannot."""
+  """Plans all datasets of a command.
+
+  Args:
+    command: The command.
+    locks: The stack that takes the lock of each dataset's folder.
+
+  Returns:
+    The plans of the datasets that can be built, and the reason of each failure
+    by the name of the dataset's config.
+
+  Raises:
+    SourceError: if the source cannot be read.
+  """
 
   def plan(config: LinacBuilderConfig) -> DatasetPlan | str:
     try:
       return _plan(command, config, locks)
     except SourceError:
-      raise  # It is the same for all.
+      raise  # All datasets have this source, so none of them can be built.
     except BuildError as error:
       return str(error)
     except storage.errors() as error:
@@ -99,7 +113,7 @@ def _plan_all(
 
   first, *others = command.configs
   found = [plan(first)]
-  # In a bucket, a plan takes dozens of requests.
+  # In a bucket, a plan takes dozens of requests, so plans are made in parallel.
   remote = isinstance(found[0], DatasetPlan) and _is_remote(found[0])
   found += storage.map_files(plan, others, remote)
   plans = [plan for plan in found if isinstance(plan, DatasetPlan)]
@@ -110,7 +124,7 @@ def _plan_all(
 def _plan(
   command: Command, config: LinacBuilderConfig, locks: contextlib.ExitStack
 ) -> DatasetPlan:
-  """The plan of a dataset that nobody else builds while `locks` are held."""
+  """Plans a dataset; no other build can work on it until `locks` are closed."""
   builder = command.builder(config)
   folder = storage.path(builder.data_path.parent)
   check_folder(folder)
@@ -121,7 +135,11 @@ def _plan(
 def _build(
   plans: list[DatasetPlan], command: Command, runner: Runner
 ) -> dict[str, str]:
-  """Builds those that are not there yet, and says what there is then."""
+  """Builds the datasets that are not finished yet, and prints a summary.
+
+  Returns:
+    The reason of each failure, by the name of the dataset's config.
+  """
   progress, totals, failures = None, None, {}
   runner.check_plan(plans[0])
   remote = _is_remote(plans[0])
@@ -146,7 +164,13 @@ def _build(
 def _run(
   plans: list[DatasetPlan], command: Command, runner: Runner, progress: Progress
 ):
-  """Runs the pipeline; returns the totals of its metrics, as `Runner.run`."""
+  """Runs the pipeline and returns the totals of its metrics.
+
+  They are None if the build was handed over to a runner and has not ended.
+
+  Raises:
+    KeyboardInterrupt: if the user presses Ctrl-C; it says what is saved.
+  """
   try:
     totals = runner.run(plans, command.settings, progress)
     if totals is not None:
@@ -165,17 +189,22 @@ def _run(
 
 
 def _failures(plans: list[DatasetPlan]) -> dict[str, str]:
-  """Why a dataset was not published, by its config's name."""
+  """Reads why datasets were not published, by their configs' names."""
   files = {plan.config_name: plan.staging / FAILURE_FILE for plan in plans}
   return {name: f.read_text() for name, f in files.items() if f.exists()}
 
 
 def _is_remote(plan: DatasetPlan) -> bool:
+  """Whether the dataset is built in a bucket."""
   return storage.is_remote(plan.staging)
 
 
 def _is_done(plan: DatasetPlan) -> bool:
-  """Whether a dataset is published and sound; mends its describing files."""
+  """Whether a dataset is published and sound.
+
+  Describing files that are damaged are repaired, as this needs no fit. What an
+  earlier build left behind is removed.
+  """
   if plan.settings.overwrite:
     return False
   hashes = plan.settings.check_hashes
@@ -190,23 +219,28 @@ def _is_done(plan: DatasetPlan) -> bool:
 
 
 def _stage(plan: DatasetPlan) -> None:
-  """Readies the staging folder for workers."""
+  """Prepares the staging folder for the workers.
+
+  It gets the plan and, unless `overwrite` is set, the sound shards of a dataset
+  that was published before.
+  """
   if plan.private_key:
     private_key.save_id(plan.staging.parent, plan.private_key)
   save_plan(plan)
   if not plan.settings.overwrite:
     publish.restage(plan)
-  # What a killed build left behind.
+  # A build that was killed may have left these behind.
   storage.remove(plan.staging / FAILURE_FILE)
   for folder in (plan.staging, plan.directory):
     storage.remove_parts(folder)
 
 
 def main(argv: list[str]) -> int:
-  """Returns the exit status, as `--help` tells it."""
+  """Runs the command and returns the exit status, which `--help` explains."""
   console.set_up()
   if not sys.stderr.isatty():
-    tfds.disable_progress_bar()  # It draws over itself, which a file cannot.
+    # The bar redraws its line, which would fill a file with copies of it.
+    tfds.disable_progress_bar()
   failures = {}
   try:
     command = options.parse(argv)

@@ -1,20 +1,20 @@
-"""Errors a user can mend."""
+"""Errors that a user can do something about, and the text of messages."""
 
 import re
 
 
 class BuildError(RuntimeError):
-  """A build cannot start or go on; the message says why and what to do."""
+  """A build cannot start or continue; the message says why and what to do."""
 
 
 class SourceError(BuildError):
-  """The source cannot be read, whatever is to be made of it."""
+  """The source cannot be read, so that no dataset can be made from it."""
 
 
 def printable(text: str) -> str:
-  """The text, with escapes for what would steer or confuse a terminal.
+  """Replaces characters that would control or confuse a terminal by escapes.
 
-  Messages quote names that a source or a folder made up.
+  Messages quote names from files that somebody else may have written.
   """
   return ''.join(
     c if c.isprintable() or c == '\n' else c.encode('unicode_escape').decode()
@@ -23,7 +23,15 @@ def printable(text: str) -> str:
 
 
 def reason_of(error: Exception) -> str:
-  """The exception that ended a worker's step, out of Beam's report of it."""
+  """Finds the exception that ended a worker's step in Beam's report of it.
+
+  Args:
+    error: The exception that Beam raised. Its text holds the tracebacks of
+      several processes.
+
+  Returns:
+    The line of the innermost exception.
+  """
   lines = re.findall(
     r'^[\w.]*(?:Error|Exception): .*', str(error), re.MULTILINE
   )

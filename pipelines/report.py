@@ -2,15 +2,15 @@ r"""Writes a page about a published LINAC dataset: what is in it, in pictures.
 
   python -m pipelines.report ~/tensorflow_datasets/cifar10_linac/seed_42/1.1.0
 
-writes `report.html`, which needs nothing else, and its pictures into `report/`.
-It reads up to 100 shards and fits about two dozen images again. Its pictures
-need `pip install -e '.[viz]'`.
+This writes `report.html`, which needs no other file, and copies of its pictures
+into `report/`. It reads up to 100 shards and fits about two dozen images again.
+The pictures need `pip install -e '.[viz]'`.
 """
 
 from __future__ import annotations
 
 if __name__ == '__main__':
-  # Before the imports, which take a second or two.
+  # The imports take a second or two. Ctrl-C must print no traceback meanwhile.
   from pipelines.command_line import interrupts
 
   interrupts.end_at_once()
@@ -44,23 +44,24 @@ def report(
   """Writes the page and its pictures.
 
   Args:
-    directory: of the dataset's version.
-    output: folder to write into.
-    private_key_file: that holds the key, if it is private, or None for
-      `LINAC_PRIVATE_KEY`; without a key nothing is fitted.
-    num_refits: images drawn at random to be fitted again, besides the best and
-      the worst; 0 for none at all.
-    num_shards: to read, at most; statistics of labels and zeros are of these.
+    directory: The folder of the dataset's version.
+    output: The folder to write into.
+    private_key_file: The file with the private key, if the dataset has one, or
+      None to read it from `LINAC_PRIVATE_KEY`. Without a key nothing is fitted.
+    num_refits: The number of images drawn at random to be fitted again, besides
+      the best and the worst; 0 to fit no image at all.
+    num_shards: The most shards to read. Statistics of labels and zeros are
+      taken from them.
 
   Returns:
-    The page.
+    The path of the page.
 
   Raises:
     OSError: if a file cannot be read or written.
     ValueError: if there is no published dataset, it is damaged, or the pictures
       would be written into it.
   """
-  # Building and reading datasets must not need these.
+  # Their libraries belong to an extra, which no other command may need.
   from pipelines.reporting import (
     card,
     contents,
@@ -80,7 +81,7 @@ def report(
   dataset, no_key = with_private_key(dataset, private_key_file)
   folder = output / PICTURES
   folder.mkdir(parents=True, exist_ok=True)
-  # The picture of channels needs three, refitted or not.
+  # The picture of channels needs this many examples, even if none is refitted.
   number = max(num_refits, gallery.NUM_COLOURS)
   found = contents.read_contents(dataset, num_shards, number)
   fits = None
@@ -97,41 +98,46 @@ def report(
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
+  """Parses the command line; raises ValueError if an option does not fit."""
   parser = Parser(
     prog=invocation.command('report'),
     description='Writes a page about a published LINAC dataset.',
-    epilog='Exit status: 0 if the page is there, 2 if not, 130 after Ctrl-C.',
+    epilog='Exit status: 0 if the page was written, 2 if not, 130 after '
+    'Ctrl-C.',
     allow_abbrev=False,
   )
   parser.add_argument(
-    'dataset_dir', help='its folder, such as D/cifar10_linac/seed_42/1.1.0'
+    'dataset_dir',
+    help="the folder of the dataset's version, such as "
+    'D/cifar10_linac/seed_42/1.1.0',
   )
   parser.add_argument(
     '--output',
     metavar='DIR',
     default='.',
-    help=f'where {PAGE} and the folder {PICTURES} go (default: here)',
+    help=f'the folder in which to write {PAGE} and the folder {PICTURES} '
+    '(default: the current folder)',
   )
   parser.add_argument(
     '--private_key_file',
     metavar='PATH',
-    help='of a private config (default: the key in LINAC_PRIVATE_KEY); without '
-    'it nothing is fitted',
+    help='the file with the private key, if the dataset has one (default: the '
+    'key in LINAC_PRIVATE_KEY); without a key nothing is fitted',
   )
   parser.add_argument(
     '--examples',
     type=int,
     default=16,
     metavar='N',
-    help='to fit again, drawn at random, besides the best and the worst; 0 for '
-    'none (default: %(default)s)',
+    help='the number of examples drawn at random to fit again, besides the '
+    'best and the worst; 0 to fit none (default: %(default)s)',
   )
   parser.add_argument(
     '--shards',
     type=int,
     default=100,
     metavar='N',
-    help='to read, spread evenly (default: %(default)s)',
+    help='the most shards to read, spread evenly (default: %(default)s)',
   )
   args = parser.parse_args(argv)
   for name, least in (('examples', 0), ('shards', 1)):
@@ -143,14 +149,14 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 
 def main(argv: list[str]) -> int:
-  """Returns the exit status: 0, or 2 for bad arguments or a damaged dataset."""
+  """Runs the command; returns the exit status, which `--help` explains."""
   console.set_up()
   try:
     args = _parse(argv)
     directory = bucket.readable(args.dataset_dir)
     output = storage.path(args.output)
     if storage.is_remote(output):
-      raise ValueError(f'output={args.output} is not a local folder.')
+      raise ValueError(f'output={args.output} is not a local folder; pass one.')
     path = report(
       directory, output, args.private_key_file, args.examples, args.shards
     )

@@ -1,21 +1,21 @@
-r"""Says how far a build is, and whether it is running, dead or finished.
+r"""Says how far a build is, and whether it is running, stopped or finished.
 
   python -m pipelines.status ~/tensorflow_datasets/cifar10_linac/seed_42
 
-Without the config's name, a line tells of each dataset, as of a build of many
-seeds.
+Without the config's name (`.../cifar10_linac`), it prints one line for each
+dataset, for example after a build of many seeds.
 
-`--watch` draws the bar of the build itself until that ends. Only files are
-looked at, so this works from another terminal, and whatever runs the build.
+`--watch` draws the build's progress bar until the build ends. The command looks
+only at files, so it works from another terminal and with any runner.
 
-Exit status: 0 if all that is there is finished or running, 1 if a build stopped
-or failed or a dataset is damaged, 2 if there is none, 130 after Ctrl-C.
+Exit status: 0 if all datasets are finished or running, 1 if a build stopped or
+failed or a dataset is damaged, 2 if there is no dataset, 130 after Ctrl-C.
 """
 
 from __future__ import annotations
 
 if __name__ == '__main__':
-  # Before the imports, which take a second or two.
+  # The imports take a second or two. Ctrl-C must print no traceback meanwhile.
   from pipelines.command_line import interrupts
 
   interrupts.end_at_once()
@@ -39,7 +39,7 @@ _SECONDS_BETWEEN_LOOKS = 1
 
 
 def watch(directory: pathlib.Path) -> None:
-  """Draws the bar of the builds that are running, until they end."""
+  """Draws one progress bar for all running builds, until they end."""
   running = [s for s in find_statuses(directory) if s.state == 'running']
   if not running:
     return
@@ -55,9 +55,10 @@ def watch(directory: pathlib.Path) -> None:
 
 
 def describe(status: Status) -> str:
-  """What there is to know of a dataset, in lines."""
+  """Describes a dataset in several lines."""
   plan, total = status.plan, status.plan.num_examples
-  percent = 100 * status.images // total  # 100 is for all of them.
+  # Rounded down, so that 100 % means that all images are there.
+  percent = 100 * status.images // total
   rate = f'{status.rate:.1f} images/s' if status.rate else 'not known'
   lines = [
     f'cifar10_linac/{plan.config_name} {plan.version}: {_state(status)}',
@@ -75,6 +76,7 @@ def describe(status: Status) -> str:
 
 
 def _state(status: Status) -> str:
+  """The state of the dataset in words, and what to do about it."""
   if status.state == 'running':
     begun = time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(status.since))
     holder = lock.holder(status.plan.directory.parent)
@@ -82,12 +84,12 @@ def _state(status: Status) -> str:
   if status.state == 'finished':
     return 'finished'
   if status.state == 'damaged':
-    return 'damaged; the command that built it mends it'
-  return f'{status.state}; the command that began it goes on'
+    return 'damaged; run the command that built it again to repair it'
+  return f'{status.state}; run the command that began it again to continue'
 
 
 def line(status: Status) -> str:
-  """The same in a line."""
+  """Describes a dataset in one line."""
   text = (
     f'{status.plan.config_name} {status.plan.version}: {status.state}, '
     f'{status.images:,} of {status.plan.num_examples:,} images'
@@ -96,28 +98,30 @@ def line(status: Status) -> str:
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
+  """Parses the command line; raises ValueError if an option does not fit."""
   parser = Parser(
     prog=invocation.command('status'),
     description='Says how far the build of a LINAC dataset is.',
-    epilog='Exit status: 0 if all is finished or running, 1 if a build stopped '
-    'or failed, 2 if there is none, 130 after Ctrl-C.',
+    epilog='Exit status: 0 if all datasets are finished or running, 1 if a '
+    'build stopped or failed or a dataset is damaged, 2 if there is no '
+    'dataset, 130 after Ctrl-C.',
     allow_abbrev=False,
   )
   parser.add_argument(
     'dataset_dir',
-    help='its folder, such as D/cifar10_linac/seed_42, with a version or '
-    'without; D/cifar10_linac is that of all',
+    help='the folder of a dataset, such as D/cifar10_linac/seed_42, with or '
+    'without a version; D/cifar10_linac is the folder of all datasets',
   )
   parser.add_argument(
     '--watch',
     action='store_true',
-    help='draw the bar of a running build until it ends',
+    help='draw the progress bar of a running build until it ends',
   )
   return parser.parse_args(argv)
 
 
 def main(argv: list[str]) -> int:
-  """Returns the exit status, as above."""
+  """Runs the command; returns the exit status that the module describes."""
   console.set_up()
   try:
     args = _parse(argv)
@@ -129,7 +133,7 @@ def main(argv: list[str]) -> int:
     print(f'error: {printable(str(error))}', file=sys.stderr)
     return 2
   except KeyboardInterrupt:
-    print('\nStopped watching; the build goes on.', file=sys.stderr)
+    print('\nStopped watching. The build continues.', file=sys.stderr)
     return 130
   in_lines = is_of_all_configs(directory)
   for status in statuses:

@@ -2,14 +2,14 @@
 
   python -m pipelines.verify ~/tensorflow_datasets/cifar10_linac/seed_42/1.1.0
 
-compares metadata, manifests and shards with each other and the images with
-their source, and fits some of them again; `--quick` leaves out the fits.
+This compares metadata, manifests and shards with each other and the images with
+their source, and fits some images again. `--quick` leaves out the fits.
 """
 
 from __future__ import annotations
 
 if __name__ == '__main__':
-  # Before the imports, which take a second or two.
+  # The imports take a second or two. Ctrl-C must print no traceback meanwhile.
   from pipelines.command_line import interrupts
 
   interrupts.end_at_once()
@@ -49,22 +49,23 @@ def verify(
   num_refits: int,
   sample_seed: int,
 ) -> list[Check]:
-  """Checks a dataset, holding one of its examples at a time.
+  """Checks a dataset, with one of its examples in memory at a time.
 
   Args:
-    directory: of the dataset's version.
-    source_data_dir: where the source is prepared, or None to look for it.
-    private_key_file: that holds the key, if it is private, or None for
-      `LINAC_PRIVATE_KEY`.
-    num_refits: examples to fit again.
-    sample_seed: that draws them.
+    directory: The folder of the dataset's version.
+    source_data_dir: The data folder with the prepared source, or None to look
+      for it in the usual places.
+    private_key_file: The file with the private key, if the dataset has one, or
+      None to read it from `LINAC_PRIVATE_KEY`.
+    num_refits: The number of examples to fit again.
+    sample_seed: The seed that draws these examples.
 
   Returns:
     The checks that could be made.
 
   Raises:
-    ValueError: if there is no published dataset, or no source where it was
-      said to be.
+    ValueError: if there is no published dataset, or if the source is not in
+      `source_data_dir`.
   """
   check_published(directory)
   metadata, source = Check('metadata', 'files'), Check('source', 'examples')
@@ -83,7 +84,19 @@ def verify(
 def _with_source(
   dataset: Published, source_data_dir: str | None, check: Check
 ) -> Published:
-  """The dataset and where its source is, unless the check says why not."""
+  """Looks for the source of a dataset.
+
+  Args:
+    dataset: The dataset.
+    source_data_dir: The data folder with the source, or None to look for it.
+    check: The check that reports a source that is missing or is another one.
+
+  Returns:
+    The dataset, whose plan names the source's folder if the source was found.
+
+  Raises:
+    ValueError: if the source is not in `source_data_dir`.
+  """
   recorded = dataset.plan.source
   name = f'{recorded.name}:{recorded.version}'
   try:
@@ -92,7 +105,8 @@ def _with_source(
     if source_data_dir:
       raise
     reason = str(error)
-  except Exception as error:  # Protocol buffers have their own for its files.
+  # Damaged files of the source raise errors of protocol buffers, too.
+  except Exception as error:
     check.add(name, [f'TFDS cannot load it: {type(error).__name__}: {error}'])
     return dataset
   else:
@@ -102,7 +116,7 @@ def _with_source(
     return dataset
   try:
     source, _ = prepare_source(recorded.name, builder)
-  except (ValueError, BuildError) as error:  # It has no labelled images.
+  except (ValueError, BuildError) as error:  # It may have no labelled images.
     check.add(name, [str(error)])
     return dataset
   found, expected = (
@@ -116,10 +130,18 @@ def _with_source(
 
 
 def mending_advice(directory: pathlib.Path, checks: list[Check]) -> str:
-  """The command that mends what a build can mend, or an empty text.
+  """Names the command that repairs a dataset, if a build can repair it.
 
-  A build fits shards again whose bytes are not those of their manifest, and
-  writes describing files anew. It cannot mend what the manifests say as well.
+  A build fits those shards again whose bytes do not match their manifests, and
+  writes the describing files anew. It cannot repair a shard whose manifest was
+  altered to match.
+
+  Args:
+    directory: The folder of the dataset's version.
+    checks: The checks of the dataset.
+
+  Returns:
+    The advice, or `''` if no build can repair what the checks found.
   """
   failed = {check.name for check in checks if check.num_failed}
   if not failed & {'metadata', 'shards'}:
@@ -133,56 +155,63 @@ def mending_advice(directory: pathlib.Path, checks: list[Check]) -> str:
     return ''
   arguments = mending_command(plan, skips_bad=num_bad > 0).arguments()
   return (
-    'This mends shards and describing files; it fits only what is damaged:\n  '
+    'This command repairs shards and describing files. It fits only the shards '
+    'that are damaged:\n  '
     + f'{invocation.command("build")} {shlex.join(arguments)}'
   )
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
+  """Parses the command line; raises ValueError if an option does not fit."""
   parser = Parser(
     prog=invocation.command('verify'),
     description='Verifies a published LINAC dataset.',
-    epilog='Exit status: 0 if all that was checked is sound, 1 if not, 2 if it '
-    'cannot be checked, 130 after Ctrl-C.',
+    epilog='Exit status: 0 if all checks pass, 1 if a check fails, 2 if the '
+    'dataset cannot be checked, 130 after Ctrl-C.',
     allow_abbrev=False,
   )
   parser.add_argument(
-    'dataset_dir', help='its folder, such as D/cifar10_linac/seed_42/1.1.0'
+    'dataset_dir',
+    help="the folder of the dataset's version, such as "
+    'D/cifar10_linac/seed_42/1.1.0',
   )
   parser.add_argument(
     '--source_data_dir',
-    help="where the source is prepared (default: the dataset's data folder, "
-    "then TFDS's)",
+    help="the data folder with the prepared source (default: the dataset's "
+    "data folder, then TFDS's)",
   )
   parser.add_argument(
     '--private_key_file',
     metavar='PATH',
-    help='of a private config (default: the key in LINAC_PRIVATE_KEY)',
+    help='the file with the private key, if the dataset has one (default: the '
+    'key in LINAC_PRIVATE_KEY)',
   )
   parser.add_argument(
     '--examples',
     type=int,
     default=16,
     metavar='N',
-    help='to fit again (default: %(default)s)',
+    help='the number of examples to fit again (default: %(default)s)',
   )
   parser.add_argument(
     '--sample_seed',
     type=int,
     metavar='N',
-    help='draws these examples (default: another one each time)',
+    help='the seed that draws these examples (default: a new one each time)',
   )
-  parser.add_argument('--quick', action='store_true', help='fit none again')
+  parser.add_argument(
+    '--quick', action='store_true', help='fit no example again'
+  )
   args = parser.parse_args(argv)
   if args.examples < 1:
     raise ValueError(
-      f'examples={args.examples} must be at least 1; pass --quick for none.'
+      f'examples={args.examples} must be at least 1; pass --quick to fit none.'
     )
   return args
 
 
 def main(argv: list[str]) -> int:
-  """Returns the exit status: 0 if sound, 1 if not, 2 for bad arguments."""
+  """Runs the command; returns the exit status, which `--help` explains."""
   console.set_up()
   try:
     args = _parse(argv)

@@ -1,4 +1,5 @@
-"""What the commands share: options, messages before and after a build.
+"""Options and messages of the commands.
 
-It may import all other rooms of `pipelines`; only the commands import it.
+It may import `runners`, `preparation`, `worker`, `dataset`, `plan` and `files`;
+only the commands import it.
 """

@@ -1,4 +1,4 @@
-"""What a build says when it has ended."""
+"""The summary that a build prints at its end, and the errors of what failed."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ def print_summary(
   """Says what was built and how to load it.
 
   Args:
-    plan: of the published dataset.
-    progress: of the build, or None if there was nothing left to do.
-    totals: of the workers' metrics, or None where the runner has its own UI.
+    plan: The plan of the published dataset.
+    progress: The progress of the build, or None if nothing was left to do.
+    totals: The totals of the workers' metrics by name, or None where the runner
+      shows them in a UI of its own.
 
   Raises:
     BuildError: if the dataset's metadata are damaged.
@@ -56,13 +57,14 @@ def print_summaries(
   progress: Progress | None = None,
   totals: Counter[str] | None = None,
 ) -> None:
-  """Says of several datasets in a line each what was built or why not.
+  """Says in a line for each dataset what was built, and how to load one.
 
   Args:
-    plans: of all datasets.
-    failures: why a dataset was not built, by its config's name.
-    progress: of the build, or None if there was nothing left to do.
-    totals: as for `print_summary`.
+    plans: The plans of all datasets.
+    failures: The reason of each failure, by the name of the dataset's config;
+      these datasets are left out.
+    progress: The progress of the build, or None if nothing was left to do.
+    totals: The totals of the workers' metrics, as `print_summary` takes them.
   """
   lines = [f'\n{len(plans):,} datasets: {_speed(progress)}']
   lines += _work(totals or Counter()).splitlines()
@@ -75,6 +77,7 @@ def print_summaries(
 
 
 def _measures(plan: DatasetPlan) -> str:
+  """Describes a published dataset in a line: size, PSNR, what is unusual."""
   size = size_text(sum(listing.sizes(plan.directory).values()))
   try:
     metadata = _metadata(plan)
@@ -97,13 +100,14 @@ def print_failures(failures: dict[str, str], count: int) -> None:
   else:
     lines = [f'error: {len(failures)} of {count} datasets cannot be built:']
     for name, reason in failures.items():
-      # Of many reasons, the first and the sum.
+      # The first reason and the sum at the end are enough to see what is wrong.
       first, *more = reason.splitlines()
       lines += [f'  {name}: {first}', *(f'    {line}' for line in more[-2:])]
   print(printable('\n'.join(lines)), file=sys.stderr)
 
 
 def _speed(progress: Progress | None) -> str:
+  """Writes how many images were fitted and found finished, and how fast."""
   if progress is None:
     return 'all there already; nothing was fitted'
   rate = progress.fitted / progress.seconds
@@ -115,6 +119,7 @@ def _speed(progress: Progress | None) -> str:
 
 
 def _load(plan: DatasetPlan) -> str:
+  """Writes the lines of Python that load the dataset."""
   load = FILE_FORMATS[plan.settings.file_format].reader
   return (
     '  import linac_tfds  # Registers the dataset.\n'
@@ -125,20 +130,21 @@ def _load(plan: DatasetPlan) -> str:
 
 
 def size_text(num_bytes: int) -> str:
-  """Such as `31.5 GB`."""
+  """Writes a number of bytes in GB or MB, such as `31.5 GB`."""
   if num_bytes < 1e9:
     return f'{num_bytes / 1e6:.0f} MB'
   return f'{num_bytes / 1e9:.1f} GB'
 
 
 def _left_out(plan: DatasetPlan, count: int) -> str:
+  """Writes a line on the bad examples, or `''` if there are none."""
   if not count:
     return ''
   return f'  left out {count:,}, see {plan.directory / BAD_EXAMPLES_FILE}\n'
 
 
 def _work(totals: Counter[str]) -> str:
-  """A line on what the workers did."""
+  """Writes a line on the workers' shards and speed, or `''` if not known."""
   if not totals[metrics.IMAGES_FITTED]:
     return ''
   milliseconds = totals[metrics.FIT_MILLISECONDS]
@@ -152,30 +158,35 @@ def _work(totals: Counter[str]) -> str:
 
 
 def _mixture(plan: DatasetPlan, metadata: Metadata) -> str:
-  """A note on shards whose bits may differ by where they were made."""
+  """Writes a note if the bits of shards may differ by device or jaxlib."""
   if not _is_mixture(plan, metadata):
     return ''
   devices = ' and '.join(metadata.devices)
   versions = ' and '.join(metadata.library_versions['jaxlib'])
   return (
     f'  mixture  shards come from {devices} under jaxlib {versions};\n'
-    '           float32 bits may differ (--strict_devices refuses that)\n'
+    '           float32 bits may differ (--strict_devices refuses a mixture)\n'
   )
 
 
 def _is_mixture(plan: DatasetPlan, metadata: Metadata) -> bool:
+  """Whether shards from several devices or versions of jaxlib may differ."""
   makers = len(metadata.devices) * len(metadata.library_versions['jaxlib'])
   return makers > 1 and plan.config.precision == 'float32'
 
 
 def _psnr(plan: DatasetPlan, metadata: Metadata) -> str:
-  """The mean PSNR of each split."""
+  """Writes the mean PSNR of each split, in dB."""
   means = [(split, metadata.psnr[split]['mean']) for split, _ in plan.splits]
   return ', '.join(f'{split} {mean:.2f}' for split, mean in means)
 
 
 def _metadata(plan: DatasetPlan) -> Metadata:
-  """What a published dataset records of itself."""
+  """Reads the metadata of a published dataset.
+
+  Raises:
+    BuildError: if they are damaged.
+  """
   path = plan.directory / METADATA_FILE
   try:
     metadata = read_metadata(plan.directory)
@@ -183,5 +194,5 @@ def _metadata(plan: DatasetPlan) -> Metadata:
     return metadata
   except (LookupError, ValueError) as error:
     raise BuildError(
-      f'{path} is damaged: {error}\nRun the same command again: it mends that.'
+      f'{path} is damaged: {error}\nRun the same command again to repair it.'
     ) from error

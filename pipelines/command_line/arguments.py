@@ -1,4 +1,4 @@
-"""The parser of `build`, made of the declared options, and its `--help`."""
+"""The parser of `build`, made from the declared options, and its `--help`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from pipelines.plan.settings import ELSEWHERE, Settings
 
 _EPILOG = """\
 exit status:
-  0    the dataset is there
-  1    the build failed, or could not start; what is finished is kept
-  2    an option or a setting does not fit; nothing was begun
-  130  stopped by Ctrl-C; what is finished is kept
+  0    all datasets are built
+  1    the build failed, or could not start; finished shards are kept
+  2    an option or a setting does not fit; the build was not started
+  130  Ctrl-C stopped the build; finished shards are kept
 
-The same command goes on where a build stopped. docs/errors.md has the messages
-and what to do.
+Run the same command again to continue a build that stopped. docs/errors.md
+explains the messages and says what to do.
 """
 # The options that `--help` lists first.
 _COMMON = (
@@ -38,11 +38,11 @@ _COMMON = (
   'config',
   'verbose',
 )
-_GROUPS = {ELSEWHERE: 'Options of runners other than this machine.'}
+_GROUPS = {ELSEWHERE: 'Options for runners other than this machine.'}
 
 
 class _Help(argparse.Action):
-  """Prints this project's options first and Beam's after."""
+  """The `--help` option: prints this project's options, then Beam's."""
 
   def __init__(self, option_strings, dest):
     super().__init__(
@@ -50,27 +50,29 @@ class _Help(argparse.Action):
       argparse.SUPPRESS,
       nargs=0,
       default=argparse.SUPPRESS,
-      help="show this and, below it, the options of Beam's runners",
+      help="show this help and, below it, the options of Beam's runners",
     )
 
   def __call__(self, parser, namespace, values, option_string=None):
     try:
       parser.print_help()
-      sys.stdout.flush()  # Beam's take seconds.
+      # Importing Beam takes seconds, in which one can read this part.
+      sys.stdout.flush()
       beam = beam_parser()
       beam._optionals.title = "options of Beam's runners"
       print('\n' + beam.format_help().partition('\n\n')[2], flush=True)
-    except BrokenPipeError:  # Whoever reads it has read enough.
+    except BrokenPipeError:
+      # A pager or `head` was closed early. Python would report that at its end.
       os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     parser.exit()
 
 
 def build_parser() -> Parser:
-  """A parser of this project's options."""
+  """Makes the parser of this project's options."""
   parser = Parser(
     prog=invocation.command('build'),
     usage='%(prog)s [OPTION]... [OPTION OF A BEAM RUNNER]...',
-    description='Builds LINAC datasets, or goes on where a build stopped.',
+    description='Builds LINAC datasets, or continues a build that stopped.',
     epilog=_EPILOG,
     formatter_class=argparse.RawDescriptionHelpFormatter,
     allow_abbrev=False,
@@ -86,14 +88,14 @@ def build_parser() -> Parser:
   parser.add_argument(
     '--seeds',
     metavar='A:B',
-    help='build many datasets in one run: seeds A to B - 1, or 7,42, or both '
-    'as in 0:10,42; --seeds=-3:0 for negative ones',
+    help='build many datasets in one run: seeds A to B - 1, a list such as '
+    '7,42, or both as in 0:10,42; write negative seeds as in --seeds=-3:0',
   )
   parser.add_argument(
     '--config',
     metavar='FILE',
-    help='a TOML file of options without their dashes, such as seed = 42; an '
-    'option on the command line wins',
+    help='a TOML file of options without their dashes, such as seed = 42; '
+    'options on the command line replace those of the file',
   )
   _add_options(groups, Settings)
   _add_transform(parser)
@@ -102,7 +104,13 @@ def build_parser() -> Parser:
 
 
 def _list_first(parser: Parser, title: str, names: tuple[str, ...]) -> None:
-  """Makes `--help` list some options first, in a group of their own."""
+  """Moves some options into a group that `--help` lists first.
+
+  Args:
+    parser: The parser.
+    title: The heading of the group.
+    names: The names of the options, without dashes.
+  """
   chosen = [parser._option_string_actions[f'--{name}'] for name in names]
   for group in parser._action_groups:
     group._group_actions = [a for a in group._group_actions if a not in chosen]
@@ -111,7 +119,12 @@ def _list_first(parser: Parser, title: str, names: tuple[str, ...]) -> None:
 
 
 def _add_options(groups: dict, kind: type) -> None:
-  """Adds the declared options of a dataclass."""
+  """Adds the declared options of a dataclass.
+
+  Args:
+    groups: The groups of the parser, by the names that options give.
+    kind: The dataclass.
+  """
   hints = typing.get_type_hints(kind)
   for field in dataclasses.fields(kind):
     if not (facts := field.metadata):
@@ -130,13 +143,14 @@ def _add_options(groups: dict, kind: type) -> None:
 
 
 def _type(hint) -> type:
-  """The type that parses an option's text, from its annotation."""
+  """Finds the function that parses an option's text, from its annotation."""
   if isinstance(hint, types.UnionType):
     hint = typing.get_args(hint)[0]
   return _texts if typing.get_origin(hint) is tuple else hint
 
 
 def _texts(text: str) -> tuple[str, ...]:
+  """Parses a list of texts, separated by commas."""
   return tuple(part.strip() for part in text.split(','))
 
 
@@ -149,6 +163,7 @@ def _add_transform(parser: argparse.ArgumentParser) -> None:
 
 
 def _field_help(field: dataclasses.Field) -> str:
+  """Writes the help text of a field of `LinacConfig`."""
   choices = {
     'key_derivation': KEY_DERIVATIONS,
     'activation': ACTIVATIONS,
@@ -161,7 +176,7 @@ def _field_help(field: dataclasses.Field) -> str:
 
 
 def beam_parser() -> Parser:
-  """A parser of all of Beam's options."""
+  """Makes a parser of the options of all Beam runners."""
   # Importing Beam takes seconds.
   from apache_beam.options.pipeline_options import PipelineOptions
 

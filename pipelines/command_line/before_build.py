@@ -1,4 +1,4 @@
-"""What a build says before it starts."""
+"""The announcement that a build prints before it starts."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from pipelines.runners.local import devices
 from pipelines.runners.local.trial import Trial
 from pipelines.runners.runner import Runner
 
-# What a core fits at, to tell minutes from days; low, as shared cores are.
-# benchmarks/RESULTS.md has 147e9 and 60e9 for a quiet one.
+# The speed of one core, in operations per second, to estimate the time of a
+# build. It is set low, since other programs may use the core as well.
+# benchmarks/RESULTS.md has 147e9 and 60e9 for a core that is not shared.
 _CORE_FLOPS = {'float32': 100e9, 'float64': 40e9}
-# Printed of many.
+# The most notes that are printed.
 _MAX_NOTES = 10
 
 
 def announce(
   plans: list[DatasetPlan], command: Command, runner: Runner
 ) -> None:
-  """Says what the build is about to do, and how to go on after a stop.
+  """Says what the build is about to do, and how to continue after a stop.
 
   Args:
-    plans: The plans of the datasets that are not there yet.
+    plans: The plans of the datasets that are not finished yet.
     command: The command that builds them.
     runner: The runner of the build.
   """
@@ -42,7 +43,7 @@ def announce(
     f'  size     about {size} of {_format(plan)}',
     f'  time     {_time(plan, num_images, command, runner)}',
     *_notes(plans),
-    'It can be interrupted; this goes on where it stopped:',
+    'You can interrupt the build. This command continues where it stopped:',
     f'  {_resume_command(plan, command)}',
   ]
   print(printable('\n'.join(lines)), flush=True)
@@ -51,7 +52,14 @@ def announce(
 def announce_plan(
   plans: list[DatasetPlan], command: Command, runner: Runner, trial: Trial
 ) -> None:
-  """Says what a build would do, and what it would take, from a trial."""
+  """Says what a build would do, and how much space and time it would take.
+
+  Args:
+    plans: The plans of the datasets that are not finished yet.
+    command: The command that would build them.
+    runner: The runner of the build.
+    trial: The measured time and size of an image.
+  """
   plan, num_images = plans[0], _num_images(plans)
   shards = [len(plan.shards()) for plan in plans]
   finished = [finished_shards(plan) for plan in plans]
@@ -69,22 +77,24 @@ def announce_plan(
     f'  bytes    {num_bytes:,} ({size_text(num_bytes)}) of {_format(plan)}',
     f'  time     {_time_left(left, trial, command, runner)}',
     *_notes(plans),
-    'Bytes and time are estimates from two images. This builds it:',
+    'Bytes and time are estimates from two images. This command builds it:',
     f'  {_resume_command(plan, command)}',
   ]
   print(printable('\n'.join(lines)), flush=True)
 
 
 def _format(plan: DatasetPlan) -> str:
+  """Names the dtype and the file format of a dataset."""
   return f'{plan.settings.storage_dtype}, {plan.settings.file_format}'
 
 
 def _num_images(plans: list[DatasetPlan]) -> int:
+  """The number of images of all datasets."""
   return sum(plan.num_examples for plan in plans)
 
 
 def _what(plans: list[DatasetPlan]) -> list[str]:
-  """From where to where, and how many images."""
+  """Writes lines on the source, the images and the folder of the build."""
   plan, count = plans[0], len(plans)
   splits = ', '.join(f'{name} {size:,}' for name, size in plan.splits)
   each = f'{count} x {plan.num_examples:,}: ' if count > 1 else ''
@@ -98,6 +108,7 @@ def _what(plans: list[DatasetPlan]) -> list[str]:
 
 
 def _names(plans: list[DatasetPlan]) -> str:
+  """Names the dataset, or the first and the last of several."""
   first, last = plans[0].config_name, plans[-1].config_name
   if len(plans) == 1:
     return f'cifar10_linac/{first}'
@@ -107,12 +118,13 @@ def _names(plans: list[DatasetPlan]) -> str:
 def _time(
   plan: DatasetPlan, num_images: int, command: Command, runner: Runner
 ) -> str:
+  """Estimates the time of a build from the speed of a usual core."""
   if not runner.is_local:
-    return f'a matter of the workers of {runner.name}'
+    return f'depends on the workers of {runner.name}'
   num_workers = runner.num_workers(command.settings)
   where = f'on {devices.describe(num_workers)}'
   if devices.gpus():
-    return f'{where}; no GPU has been measured yet'
+    return f'{where}; pass --plan to have it estimated'
   flops = plan.config.flops(plan.source.schema.shape) * num_images
   seconds = flops / _CORE_FLOPS[plan.config.precision] / num_workers
   return f'about {_duration(seconds)} {where}, and 10 s to start'
@@ -121,12 +133,13 @@ def _time(
 def _time_left(
   num_images: int, trial: Trial, command: Command, runner: Runner
 ) -> str:
+  """Estimates the time of a build from the measured time of an image."""
   each = f'{trial.seconds:.3g} s an image'
   seconds = num_images * trial.seconds
   if not runner.is_local:
     return (
-      f'{_duration(seconds)} of one worker like this machine, {each}, shared '
-      f'by those of {runner.name}'
+      f'{_duration(seconds)} if one worker like this machine did it all, '
+      f'{each}; the workers of {runner.name} share it'
     )
   num_workers = runner.num_workers(command.settings)
   return (
@@ -136,13 +149,14 @@ def _time_left(
 
 
 def _duration(seconds: float) -> str:
+  """Writes seconds as minutes or hours, such as `2.5 hours`."""
   if seconds < 3600:
     return f'{seconds / 60:.1f} minutes'
   return f'{seconds / 3600:.1f} hours'
 
 
 def _resume_command(plan: DatasetPlan, command: Command) -> str:
-  """The command line of this build, with its folders written out."""
+  """Writes the command line of this build, with the folders that it found."""
   command = dataclasses.replace(
     command,
     data_dir=plan.data_dir,
@@ -153,7 +167,7 @@ def _resume_command(plan: DatasetPlan, command: Command) -> str:
 
 
 def _notes(plans: list[DatasetPlan]) -> list[str]:
-  """What there is to know beside the build, a line each."""
+  """Writes notes on older versions, other builds and private keys, in lines."""
   notes = [
     note
     for plan in plans
@@ -170,11 +184,11 @@ def _notes(plans: list[DatasetPlan]) -> list[str]:
 
 
 def _older_versions(plan: DatasetPlan) -> list[str]:
-  """Of each version that is prepared and stays as it is."""
+  """Writes a note on each older version that is prepared and stays as it is."""
   found = sorted(plan.directory.parent.glob(f'[0-9]*/{INFO_FILE}'))
   versions = [path.parent.name for path in found]
   return [
-    f'Version {version} is prepared and stays: load it as '
+    f'Version {version} is prepared and is kept: load it as '
     f"tfds.load('cifar10_linac/{plan.config_name}:{version}', ...)."
     for version in versions
     if version != plan.version
@@ -182,17 +196,18 @@ def _older_versions(plan: DatasetPlan) -> list[str]:
 
 
 def _other_staging(plan: DatasetPlan) -> list[str]:
-  """Of each unfinished build of other settings."""
+  """Writes a note on each unfinished build with other settings."""
   found = sorted(plan.directory.parent.glob('staging.*'))
   return [
     f'{folder} holds an unfinished build with other settings; delete it if you '
-    'do not want to go on with it.'
+    'do not want to finish it.'
     for folder in found
     if folder != plan.staging
   ]
 
 
 def _key_warnings(plan: DatasetPlan) -> list[str]:
+  """Writes warnings if the private key is easy to guess or to read."""
   if not plan.private_key:
     return []
   found = private_key.warnings(plan.private_key, plan.config)

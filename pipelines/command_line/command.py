@@ -1,7 +1,7 @@
-"""A command line of `build`: its options, and the text that stands for them.
+"""The options of a `build` command, as an object and as command line text.
 
-The options of settings are declared in `plan/settings.py`, those of the
-transform are the fields of `LinacConfig`, and the others are declared here.
+The settings are declared in `plan/settings.py`, the options of the transform
+are the fields of `LinacConfig`, and all other options are declared here.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ DEFAULT_SEED = LinacConfig().seed
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-  """A command line; the help texts say what each option is.
+  """The options of a `build` command; the help texts say what each option is.
 
   Attributes:
-    seeds: The seeds, each of a dataset; none for a private key.
-    transform: The transform of all datasets.
+    seeds: The seeds. Each of them makes a dataset. Empty for a private key.
+    transform: The transform of all datasets, without their seeds.
     settings: The settings of the build.
     beam_flags: The options of the Beam runner, as they were typed.
 
   Raises:
-    ValueError: naming the option and its value, if it cannot work.
+    ValueError: if an option cannot work; the message names it and its value.
   """
 
   data_dir: str | None = option(
@@ -52,12 +52,12 @@ class Command:
   source_data_dir: str | None = option(
     None,
     "where the source is prepared (default: --data_dir, then TFDS's folder; "
-    'else it is downloaded into --data_dir)',
+    'if it is in neither, it is downloaded into --data_dir)',
   )
   config_name: str | None = option(
     None,
-    'the name of a dataset under a private key, which --private_key_file or '
-    'LINAC_PRIVATE_KEY holds and which is written nowhere',
+    'the name of a dataset with a private key; pass the key in '
+    '--private_key_file or LINAC_PRIVATE_KEY (no file of the dataset holds it)',
     metavar='NAME',
   )
   runner: str | None = option(
@@ -65,11 +65,11 @@ class Command:
   )
   plan: bool = option(
     False,
-    'fit two images, tell from them how many shards, bytes and hours a build '
-    'takes, and build nothing (a source that is not there is downloaded)',
+    'build nothing, but fit two images and print how many shards, bytes and '
+    'hours the build takes (a missing source is downloaded)',
   )
   verbose: bool = option(
-    False, 'show what Beam, TFDS and the workers of this machine log'
+    False, 'show the logs of Beam, TFDS and the workers of this machine'
   )
   seeds: tuple[int, ...] = (DEFAULT_SEED,)
   transform: KeylessConfig = dataclasses.field(default_factory=KeylessConfig)
@@ -81,7 +81,11 @@ class Command:
 
   @property
   def configs(self) -> list[LinacBuilderConfig]:
-    """The configs of the datasets; several differ in their seeds alone."""
+    """The configs of the datasets, which differ only in their seeds.
+
+    Raises:
+      ValueError: if a config cannot have a name.
+    """
     fields = dataclasses.asdict(self.transform)
     if self.config_name is not None:
       return [
@@ -95,11 +99,14 @@ class Command:
     ]
 
   def builder(self, config: LinacBuilderConfig) -> Cifar10Linac:
-    """The builder of one of the datasets.
+    """Makes the TFDS builder of one of the datasets.
+
+    Args:
+      config: One of `configs`.
 
     Raises:
-      BuildError: if the data folder cannot be written, or what it holds of
-        the dataset cannot be read.
+      BuildError: if the data folder cannot be written, or if it holds metadata
+        of the dataset that are damaged.
     """
     if self.data_dir:
       check_folder(storage.path(self.data_dir))
@@ -110,10 +117,12 @@ class Command:
         source_data_dir=self.source_data_dir,
       )
     except Exception as error:
-      # For files that are damaged, TFDS has errors of all kinds.
+      # TFDS reads the metadata of an earlier build, if there are any. If they
+      # are damaged, it may raise almost any exception.
       damage = (OSError, json.JSONDecodeError, json_format.ParseError)
       info_file = self._info_file(config)
-      is_there = info_file.exists()  # Else it is the source's that are read.
+      # Without this file, TFDS has only read the metadata of the source.
+      is_there = info_file.exists()
       if not isinstance(error, damage) and (
         isinstance(error, storage.errors()) or not is_there
       ):
@@ -122,15 +131,16 @@ class Command:
       raise BuildError(
         f'The metadata of cifar10_linac/{config.name} or of its source '
         f'are damaged: {error}\nDelete that `dataset_info.json`{where} and run '
-        'the same command again: whatever is sound is kept.'
+        'the same command again. Sound shards are kept.'
       ) from error
 
   def _info_file(self, config: LinacBuilderConfig) -> pathlib.Path:
+    """The path of the `dataset_info.json` of a dataset."""
     root = storage.path(self.data_dir or tfds.core.constants.DATA_DIR)
     return root / DATASET / config.name / str(Cifar10Linac.VERSION) / INFO_FILE
 
   def arguments(self) -> list[str]:
-    """The arguments that `options.parse` makes an equal command of."""
+    """The arguments that `options.parse` turns into this command."""
     found = _given(self)
     if self.config_name is None and self.seeds != (DEFAULT_SEED,):
       name = 'seed' if len(self.seeds) == 1 else 'seeds'
@@ -144,7 +154,11 @@ class Command:
 
 
 def _given(options) -> list[str]:
-  """The arguments of declared options that differ from their defaults."""
+  """The arguments for those declared options that differ from their defaults.
+
+  Args:
+    options: An instance of a dataclass with declared options.
+  """
   found = []
   for field in dataclasses.fields(options):
     value = getattr(options, field.name)
@@ -159,17 +173,17 @@ def _given(options) -> list[str]:
 
 
 def mending_command(plan: DatasetPlan, skips_bad: bool) -> Command:
-  """The command that mends a published dataset.
+  """Makes the command that repairs a published dataset.
 
   Args:
-    plan: The plan that its metadata describe.
-    skips_bad: Whether bad examples were left out of it.
+    plan: The plan of the dataset, made from its metadata.
+    skips_bad: Whether bad examples were left out of the dataset.
   """
   private = plan.private_key
   settings = dataclasses.replace(
     plan.settings,
     splits=tuple(split for split, _ in plan.splits),
-    # Splits that are smaller were not limited.
+    # A smaller split is complete, so this limit does not cut it.
     max_examples_per_split=max(size for _, size in plan.splits),
     on_bad_example='skip' if skips_bad else 'stop',
     private_key_file='PATH' if private else None,

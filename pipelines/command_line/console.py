@@ -1,4 +1,4 @@
-"""What the command lines of this package share."""
+"""The terminal side of all commands: logs, and the parser of options."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from tqdm import tqdm
 
 
 def set_up() -> None:
-  """Keeps libraries quiet and on one client for buckets.
+  """Silences libraries, and makes TFDS use this project's client for buckets.
 
-  To be called before a dataset is opened.
+  Call this before a dataset is opened.
   """
-  # TFDS then uses the client that this project uses, not TensorFlow's, which
-  # takes seconds to import.
+  # Otherwise TFDS opens buckets with TensorFlow, whose import takes seconds.
   os.environ.setdefault('EPATH_USE_TF', 'false')
-  # Beam and TFDS warn on being imported.
+  # Beam and TFDS log warnings when they are imported.
   logging.getLogger().setLevel(logging.ERROR)
 
 
 def be_verbose() -> None:
-  """Shows what Beam, TFDS and the processes of a local build log."""
+  """Shows the logs of Beam, TFDS and the processes of a local build."""
   handler = _AboveTheBar() if sys.stderr.isatty() else logging.StreamHandler()
   logging.basicConfig(
     level=logging.INFO,
@@ -36,20 +35,28 @@ def be_verbose() -> None:
 
 
 class _AboveTheBar(logging.Handler):
-  """Prints lines without breaking a progress bar."""
+  """A log handler that prints lines above a progress bar."""
 
   def emit(self, record: logging.LogRecord) -> None:
     tqdm.write(self.format(record), file=sys.stderr)
 
 
 class Parser(argparse.ArgumentParser):
-  """Raises what argparse would print with a page of usage."""
+  """A parser that raises its errors as ValueError.
+
+  Argparse would print them after a page of usage and exit.
+  """
 
   def error(self, message: str):
+    """Raises the error that argparse would print."""
     raise ValueError(message)
 
   def parse_args(self, args=None, namespace=None):
-    """As argparse's, with a suggestion for what is unknown."""
+    """Parses arguments; suggests a known option in place of an unknown one.
+
+    Raises:
+      ValueError: if an option is unknown, or if its value does not fit.
+    """
     found, unknown = self.parse_known_args(args, namespace)
     if unknown:
       raise unknown_option(unknown[0], self._option_string_actions)
@@ -57,7 +64,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def unknown_option(option: str, known: Iterable[str]) -> ValueError:
-  """An error that names the option and the known one that is most like it."""
+  """Makes the error for an unknown option.
+
+  Args:
+    option: The option as it was typed, with or without a value.
+    known: The known options; the one that is most like `option` is suggested.
+  """
   option = option.partition('=')[0]
   near = difflib.get_close_matches(option, known, 1)
   hint = f' Did you mean {near[0]}?' if near else ''

@@ -1,4 +1,4 @@
-"""Tells what a build would take: `python -m pipelines.build --plan`."""
+"""Estimates the space and time of a build, for `--plan`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from pipelines.runners.local import trial
 
 
 def show_plan(command: Command) -> None:
-  """Prints shards, bytes and time; refuses what a build would refuse.
+  """Prints how many shards, bytes and hours a build would take.
+
+  It makes the same checks as a build, and no dataset.
 
   Raises:
     BuildError: if the build could not start.
-    ValueError: naming the value, if a setting does not fit.
+    ValueError: if a setting does not fit; the message names its value.
   """
   runner = find_runner(command.runner, command.beam_flags)
   runner.check(command.settings)
@@ -39,12 +41,12 @@ def show_plan(command: Command) -> None:
     before_build.announce_plan(pending, command, runner, found)
     return
   folder = plans[0].directory if len(plans) == 1 else plans[0].data_dir
-  text = f'Nothing is left to build: all is published in {folder}.'
+  text = f'Nothing is left to build: everything is published in {folder}.'
   print(printable(text))
 
 
 def _is_pending(plan: DatasetPlan) -> bool:
-  """Whether there are shards to fit."""
+  """Whether the dataset has shards that are not fitted yet or damaged."""
   state = dataset_state(plan)
   done = state.kind in (Kind.PUBLISHED, Kind.DAMAGED)
   return plan.settings.overwrite or not done or bool(state.damaged_shards)

@@ -1,6 +1,6 @@
-"""Ctrl-C while the imports of a command take their seconds.
+"""Handles Ctrl-C during the imports of a command, which take seconds.
 
-Python would print a traceback out of whatever library it was reading.
+Without this, Python prints a traceback from the library that it is importing.
 """
 
 import os
@@ -8,19 +8,24 @@ import signal
 
 
 def end_at_once() -> None:
-  """Has Ctrl-C end this process with a line; to be called before imports."""
-  # A shell has processes of the background ignore it, which is to stay so.
+  """Makes Ctrl-C end this process with one line; call this before the imports.
+
+  Call `raise_again` after them.
+  """
+  # A process that a shell started in the background ignores Ctrl-C, and must
+  # keep ignoring it.
   if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, _end)
 
 
 def raise_again() -> None:
-  """Has Ctrl-C raise KeyboardInterrupt again, once there is who catches it."""
+  """Makes Ctrl-C raise KeyboardInterrupt again, which `main` catches."""
   if signal.getsignal(signal.SIGINT) is _end:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _end(number, frame) -> None:
+  """Ends this process at once; the handler of the signal."""
   del number, frame
   os.write(2, b'\nStopped before anything was begun.\n')
   os._exit(130)

@@ -1,4 +1,6 @@
-"""Options of a command from a file: `--config build.toml`.
+"""Reads the options of a command from a file: `--config build.toml`.
+
+The keys are the names of options, without dashes:
 
 source = 'cifar10'
 seeds = '0:10'
@@ -14,7 +16,7 @@ import pathlib
 import tomllib
 from collections.abc import Callable, Iterator
 
-# Options of the command line alone.
+# These options make sense on the command line only.
 _NOT_IN_FILES = ('config', 'help')
 
 
@@ -23,19 +25,21 @@ def read_options(
   ours: argparse.ArgumentParser,
   others: Callable[[], argparse.ArgumentParser],
 ) -> list[str]:
-  """The arguments that a TOML file stands for; its keys are options' names.
+  """Reads the arguments that a TOML file stands for.
 
   Args:
-    path: of the file.
-    ours: parser of this project's options.
-    others: makes one of the runner's, which takes seconds.
+    path: The path of the file.
+    ours: The parser of this project's options.
+    others: A function that makes the parser of the runners' options. It takes
+      seconds, so it is called only for a key that `ours` does not know.
 
   Returns:
-    Arguments to parse before those of the command line, which so win.
+    The arguments. Parse them before those of the command line, so that an
+    option of the command line replaces the same one of the file.
 
   Raises:
-    ValueError: naming the file and the key, if there is no such option, and for
-      a file that cannot be read.
+    ValueError: if the file cannot be read, or if there is no option of a key's
+      name; the message names the file and the key.
   """
   try:
     values = tomllib.loads(pathlib.Path(path).read_text())
@@ -51,7 +55,10 @@ def read_options(
       hint = f' Did you mean {near[0]}?' if near else ''
       raise ValueError(f'config={path}: {key!r} is no option.{hint}')
     if isinstance(value, dict):
-      raise ValueError(f'config={path}: {key!r} is a table; options are not.')
+      raise ValueError(
+        f'config={path}: {key!r} is a table. An option has a single value or a '
+        'list; write options at the top of the file.'
+      )
     arguments += _arguments(key, value, actions[key])
   return arguments
 
@@ -59,12 +66,14 @@ def read_options(
 def _by_name(
   parser: argparse.ArgumentParser,
 ) -> Iterator[tuple[str, argparse.Action]]:
+  """Yields the name and the action of each option that a file may hold."""
   for text, action in parser._option_string_actions.items():
     if text.startswith('--') and text[2:] not in _NOT_IN_FILES:
       yield text[2:], action
 
 
 def _arguments(key: str, value, action: argparse.Action) -> list[str]:
+  """Turns a key and its value into command line arguments."""
   if action.nargs == 0:  # A flag.
     if not isinstance(value, bool):
       raise ValueError(f'{key}={value!r} must be true or false.')

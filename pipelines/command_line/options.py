@@ -15,7 +15,8 @@ from pipelines.plan.private_key import ENVIRONMENT
 from pipelines.plan.settings import Settings
 from pipelines.runners.find_runner import find_runner
 
-# An option that says which keys to build with replaces these of a file.
+# If one of these options is on the command line, the options beside it are not
+# taken from a file, since they name other keys to build with.
 _KEYS = {
   'seed': ('seeds', 'config_name', 'private_key_file'),
   'seeds': ('seed', 'config_name', 'private_key_file'),
@@ -26,8 +27,12 @@ _KEYS = {
 def parse(argv: list[str]) -> Command:
   """Parses and checks the whole command line.
 
+  Args:
+    argv: The arguments, without the name of the program.
+
   Raises:
-    ValueError: naming the option and its value, or an unknown option.
+    ValueError: if an option is unknown or its value does not fit; the message
+      names both.
   """
   args, rest = _parse_with_file(argv)
   if args.config == '':
@@ -49,13 +54,13 @@ def parse(argv: list[str]) -> Command:
     settings=Settings(**_values(Settings, args)),
     beam_flags=tuple(rest),
   )
-  _ = command.configs  # Raises for a name that cannot be.
+  _ = command.configs  # Raises if a config cannot have a name.
   _check_beam_flags(command)
   return command
 
 
 def _values(kind: type, args: argparse.Namespace) -> dict:
-  """The values of the declared options of a dataclass."""
+  """The parsed values of the declared options of a dataclass."""
   return {
     f.name: getattr(args, f.name)
     for f in dataclasses.fields(kind)
@@ -64,7 +69,11 @@ def _values(kind: type, args: argparse.Namespace) -> dict:
 
 
 def _parse_with_file(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
-  """This project's options, also those of a file, and all others."""
+  """Parses the command line, together with the file of `--config`.
+
+  Returns:
+    This project's options, and the arguments that are not among them.
+  """
   parser = build_parser()
   args, rest = parser.parse_known_args(argv)
   if not args.config:
@@ -78,10 +87,20 @@ def _parse_with_file(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def _seeds(args: argparse.Namespace, seed: int | None) -> tuple[int, ...]:
+  """The seeds of the datasets, or none if they have a private key.
+
+  Args:
+    args: The parsed options.
+    seed: The value of `--seed`, or None if it was not given.
+
+  Raises:
+    ValueError: if more than one option says which keys to build with.
+  """
   if args.config_name is not None:
     if seed is not None:
       raise ValueError(
-        f'config_name={args.config_name!r} is of a private key; leave out seed.'
+        f'config_name={args.config_name!r} has a private key and no seed; '
+        'leave out seed.'
       )
     if args.seeds is not None:
       raise ValueError(
@@ -96,9 +115,9 @@ def _seeds(args: argparse.Namespace, seed: int | None) -> tuple[int, ...]:
 
 
 def _check_beam_flags(command: Command) -> None:
-  """Refuses what is no option of Beam's; Beam itself only warns of it."""
+  """Raises ValueError for an unknown option; Beam itself would only warn."""
   if not command.beam_flags and not command.runner:
-    return  # Importing Beam takes seconds.
+    return  # There is nothing to check, and importing Beam takes seconds.
   find_runner(command.runner).register_options()
   parser = beam_parser()
   _, unknown = parser.parse_known_args(list(command.beam_flags))

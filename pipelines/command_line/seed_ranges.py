@@ -1,27 +1,30 @@
-"""Several seeds in one option: `0:100`, `7,42`."""
+"""Several seeds as the text of one option, such as `0:100` or `7,42`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-# Each is a dataset, whose folder stays open while it is built.
+# Each seed makes a dataset. Its folder stays open and locked during the build,
+# and a process can have only so many open files.
 MOST_SEEDS = 500
 
 
 def parse(text: str) -> list[int]:
-  """The seeds that a text names, in order.
+  """Lists the seeds that a text names, in its order.
 
   Args:
-    text: seeds and ranges `START:STOP` without STOP, as Python's slices,
-      separated by commas.
+    text: Seeds and ranges `START:STOP`, separated by commas. STOP itself is not
+      part of a range, as in Python's slices.
 
   Raises:
-    ValueError: naming the text, if it names none, one twice or too many.
+    ValueError: if the text names no seed, a seed twice or more than
+      `MOST_SEEDS`; the message quotes it.
   """
   ranges = [_range(part, text) for part in text.split(',')]
   if (count := sum(r.stop - r.start for r in ranges)) > MOST_SEEDS:
     raise ValueError(
-      f'seeds={text!r} are {count:,}; one run builds up to {MOST_SEEDS}.'
+      f'seeds={text!r} are {count:,}; one run builds up to {MOST_SEEDS}. Split '
+      'them among several runs.'
     )
   seeds = [seed for part in ranges for seed in part]
   if len(set(seeds)) < len(seeds):
@@ -30,6 +33,7 @@ def parse(text: str) -> list[int]:
 
 
 def _range(part: str, text: str) -> range:
+  """Parses a seed or a range; `text` is the whole option, for the message."""
   try:
     start, *stop = map(int, part.split(':'))
     found = range(start, *stop) if stop else range(start, start + 1)
@@ -37,14 +41,14 @@ def _range(part: str, text: str) -> range:
     found = range(0)
   if found.step != 1 or not found:
     raise ValueError(
-      f'seeds={text!r}: {part!r} is neither a seed nor a range START:STOP of '
-      'some, such as 0:100.'
+      f'seeds={text!r}: {part!r} is neither a seed, such as 42, nor a range '
+      'START:STOP, such as 0:100.'
     )
   return found
 
 
 def show(seeds: Iterable[int]) -> str:
-  """The text that names the seeds."""
+  """Writes the text that `parse` turns into these seeds."""
   ranges = []
   for seed in seeds:
     if ranges and seed == ranges[-1][1]:

@@ -1,4 +1,4 @@
-"""Makes the plan of a dataset, and refuses what cannot work before it starts.
+"""Makes the plan of a dataset, and refuses a build that cannot work.
 
 It may import `dataset`, `plan` and `files`. `make_plan` is public.
 """

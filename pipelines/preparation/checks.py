@@ -1,4 +1,4 @@
-"""Checks of the folder and of the disk, before work starts."""
+"""Checks of the folder and of the disk, before a build starts."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ from pipelines.plan.dataset_plan import DatasetPlan
 
 
 def check_folder(folder: pathlib.Path) -> None:
-  """Raises BuildError unless we may write in a folder, there or not yet."""
+  """Checks that this user may write into a folder, which need not exist yet.
+
+  Raises:
+    BuildError: if the folder cannot be written or created.
+  """
   if storage.is_remote(folder):
     bucket.check_access(folder, bucket.WRITE)
     return
   try:
     existing = _existing_parent(folder)
-  except OSError as error:  # The name is too long, or a folder is closed.
+  except OSError as error:  # The name is too long, or a parent is not readable.
     raise BuildError(f'{folder} cannot be written: {error}.') from error
   if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-    reason = 'gives no permission' if existing.is_dir() else 'is no folder'
+    reason = 'gives no permission' if existing.is_dir() else 'is not a folder'
     raise BuildError(
       f'{folder} cannot be written: {existing} {reason}. Pass another '
       '--data_dir.'
@@ -31,7 +35,14 @@ def check_folder(folder: pathlib.Path) -> None:
 
 
 def check_space(plans: list[DatasetPlan]) -> None:
-  """Raises BuildError unless there is room for what is still to be made."""
+  """Checks that the disk has room for the shards that are not there yet.
+
+  Args:
+    plans: The plans of all datasets of the build, which share a disk.
+
+  Raises:
+    BuildError: if there is too little room.
+  """
   folder = plans[0].directory
   if storage.is_remote(folder):
     return  # A bucket never gets full.
@@ -40,22 +51,27 @@ def check_space(plans: list[DatasetPlan]) -> None:
   free = shutil.disk_usage(folder).free
   if needed > free:
     raise BuildError(
-      f'What is to be built needs {needed / 1e9:.1f} GB in {folder}, which has '
-      f'{free / 1e9:.1f} GB free. Pass another --data_dir, or fewer images '
-      'with --splits or --max_examples_per_split.'
+      f'The build needs {needed / 1e9:.1f} GB in {folder}, which has only '
+      f'{free / 1e9:.1f} GB free. Pass another --data_dir, or build fewer '
+      'images with --splits or --max_examples_per_split.'
     )
 
 
 def _missing_bytes(plan: DatasetPlan) -> int:
+  """The estimated size of the shards that a build has to write, in bytes."""
   overwrite = plan.settings.overwrite
   if published_fingerprint(plan) == plan.fingerprint and not overwrite:
-    return 0  # Sound shards are linked, and few are damaged.
+    # Links to sound shards take no room, and few shards are damaged.
+    return 0
   todo = [s for s in plan.shards() if not manifest_path(plan, s).exists()]
-  if todo and not overwrite:  # The dataset's own shards are linked.
+  # Publishing may have been interrupted. Shards of this dataset that are in its
+  # folder already are linked.
+  if todo and not overwrite:
     linked = read_manifests(plan, plan.directory)
     todo = [s for s in todo if not linked[s]]
   return sum(s.size for s in todo) * plan.example_bytes
 
 
 def _existing_parent(path: pathlib.Path) -> pathlib.Path:
+  """The path itself if it exists, or else its closest parent that does."""
   return next(p for p in (path, *path.parents) if p.exists())

@@ -1,4 +1,4 @@
-"""Turns a builder and settings into a plan, and refuses what cannot work."""
+"""Turns a builder and settings into a plan, if the build can work."""
 
 from __future__ import annotations
 
@@ -22,14 +22,19 @@ from pipelines.preparation.source_contents import source_contents
 
 
 def make_plan(builder: Cifar10Linac, settings: Settings) -> DatasetPlan:
-  """Checks everything that can be checked before work starts.
+  """Plans a dataset, after all checks that can be made before work starts.
 
-  A source that is not prepared is downloaded, and its examples are hashed.
+  A source that is not prepared is downloaded. Its examples are hashed.
+
+  Args:
+    builder: The TFDS builder of the dataset.
+    settings: The settings of the build.
 
   Raises:
-    BuildError: if the folder, the disk or the source do not allow the build.
-    ValueError: naming the value, if the transform does not fit the images or a
-      setting does not fit the source.
+    BuildError: if the folder, the source or an earlier build rules the build
+      out.
+    ValueError: if the transform does not fit the images, or a setting does not
+      fit the source; the message names the value.
   """
   config = builder.builder_config.linac
   check_folder(storage.path(builder.data_path.parent))
@@ -60,6 +65,7 @@ def make_plan(builder: Cifar10Linac, settings: Settings) -> DatasetPlan:
 def _private_key(
   builder: Cifar10Linac, settings: Settings
 ) -> PrivateKey | None:
+  """The private key of the dataset, or None if it has a seed."""
   if builder.builder_config.private:
     return find_private_key(
       storage.path(builder.data_path.parent),
@@ -77,6 +83,19 @@ def _private_key(
 def _choose_splits(
   source: str, sizes: dict[str, int], settings: Settings
 ) -> tuple[tuple[str, int], ...]:
+  """Chooses the splits to build.
+
+  Args:
+    source: The name of the source, for messages.
+    sizes: The number of examples of each split of the source.
+    settings: The settings of the build.
+
+  Returns:
+    The name of each split and the number of its examples to build.
+
+  Raises:
+    ValueError: if the source does not have a split that was asked for.
+  """
   chosen = settings.splits or tuple(s for s, n in sizes.items() if n)
   for split in chosen:
     if not sizes.get(split):
@@ -89,24 +108,30 @@ def _choose_splits(
 
 
 def _with_contents(plan: DatasetPlan) -> DatasetPlan:
-  """The plan with the hashes of its source's examples."""
+  """Adds the hashes of the source's examples to a plan.
+
+  Raises:
+    SourceError: if the source cannot be read.
+  """
   source = plan.source
   try:
     contents, digests = source_contents(source, plan.shard_stops)
   except (OSError, ValueError) as error:
     raise SourceError(
       f'The source {source.name} in {source.directory} cannot be read: '
-      f'{error}\nPrepare it anew, and run the same command again.'
+      f'{error}\nPrepare the source again, then run the same command again.'
     ) from error
   source = dataclasses.replace(source, contents=contents, digests=digests)
   return dataclasses.replace(plan, source=source)
 
 
 def _check_source_is_unchanged(plan: DatasetPlan) -> None:
-  """Refuses to begin anew where a build of another source's contents waits.
+  """Checks that no unfinished build began with other contents of the source.
+
+  Such a build would be left behind, and a new one would start from nothing.
 
   Raises:
-    BuildError: naming the unfinished build.
+    BuildError: if there is such a build; the message names its folder.
   """
   wanted = fingerprint.identity(plan)
   for folder in listing.entries(plan.staging.parent):
@@ -115,12 +140,12 @@ def _check_source_is_unchanged(plan: DatasetPlan) -> None:
     try:
       other = load_plan(str(folder))
     except BuildError:
-      continue  # A damaged plan is told of elsewhere.
+      continue  # It is damaged. Other checks report that.
     found = fingerprint.identity(other)
     if found != wanted and found | {'source': wanted['source']} == wanted:
       raise BuildError(
         f'The source {plan.source.name} has changed since the build in '
-        f'{folder} was begun: its images, their order, labels or class names '
-        'are others. Restore the source and run the same command again, or '
-        f'delete {folder} to begin anew with the new source.'
+        f'{folder} began: its images, their order, labels or class names are '
+        'different. Restore the source and run the same command again, or '
+        f'delete {folder} to start again with the new source.'
       )

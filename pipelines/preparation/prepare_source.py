@@ -15,19 +15,19 @@ from pipelines.plan.dataset_plan import SourceSpec
 def prepare_source(
   name: str, builder: tfds.core.DatasetBuilder, download_dir=None
 ) -> tuple[SourceSpec, dict[str, int]]:
-  """Downloads the source where it is not prepared.
+  """Finds the prepared source, or downloads and prepares it.
 
   Args:
-    name: `DATASET` or `DATASET/CONFIG`.
-    builder: of the source.
-    download_dir: where downloaded files are kept.
+    name: The name of the source, `DATASET` or `DATASET/CONFIG`.
+    builder: The TFDS builder of the source.
+    download_dir: The folder for downloaded files, or None for TFDS's choice.
 
   Returns:
     The source, and the number of examples of each of its splits.
 
   Raises:
-    SourceError: if it is not prepared and cannot be downloaded, or is another
-      dataset than its folder says.
+    SourceError: if the source is not prepared and cannot be downloaded, or if
+      it is not the dataset that its folder is named after.
   """
   if not sources.is_prepared(builder):
     try:
@@ -43,12 +43,13 @@ def prepare_source(
         f'not be downloaded: {reason[0]}\nPrepare it where there is a network '
         'and pass --source_data_dir, or try --source=sample, which needs none.'
       ) from error
-  # Names in its metadata must not lead to another folder.
+  # Somebody else may have written the metadata. A name such as `../x` in them
+  # must not lead to another folder.
   full_name = pathlib.PurePath(builder.info.full_name).parts
   if builder.data_path.parts[-len(full_name) :] != full_name:
     raise SourceError(
-      f'{builder.data_path} holds {builder.info.full_name!r}, by its own '
-      'account. Prepare the source anew and pass --source_data_dir.'
+      f'{builder.data_path} holds {builder.info.full_name!r}, according to its '
+      'metadata. Prepare the source again and pass --source_data_dir.'
     )
   spec = SourceSpec(
     name=name,
@@ -75,7 +76,10 @@ def _schema_on_disk(
 
 
 def _check_network(builder: tfds.core.DatasetBuilder) -> None:
-  """Raises at once what TFDS would raise after minutes of trying again."""
+  """Raises an error at once if the download cannot start.
+
+  TFDS would try again for minutes before it raises one.
+  """
   urls = [url for url in builder.url_infos or {} if url.startswith('http')]
   for url in urls[:1]:
     requests.head(url, timeout=20)

@@ -1,7 +1,7 @@
-"""Hashes the examples of a source, so that a change of it is noticed.
+"""Hashes the examples of a source, so that a build notices if it changes.
 
-A build goes on only with the images, labels, order and class names with which
-it began, whatever files hold them.
+A build continues only with the same images, labels, order and class names with
+which it began. They may be in other files.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ from pipelines.plan.dataset_plan import SourceSpec
 def source_contents(
   source: SourceSpec, shard_stops: dict[str, list[int]]
 ) -> tuple[str, dict[str, list[str]]]:
-  """Hashes the examples that a dataset is made of.
+  """Hashes the examples of the source that a dataset is made from.
 
   Args:
     source: The source.
-    shard_stops: The ends of the dataset's shards, by split.
+    shard_stops: The end of each of the dataset's shards, as a position in its
+      split, by split.
 
   Returns:
     A hash of the class names and of all examples in order, and a hash of the
-    examples of each shard, by split; in hexadecimal.
+    examples of each shard, by split. Hashes are in hexadecimal.
 
   Raises:
     OSError: if a file cannot be read.
@@ -46,8 +47,9 @@ def source_contents(
   return _contents(source.directory, files, source.schema.class_names, stops)
 
 
-# The datasets of one command have one source, which is read once. The sizes and
-# times of its files, which are not used otherwise, tell another one.
+# All datasets of a command have the same source, which the cache saves from
+# being read again. The argument `files` is there only for the cache: the sizes
+# and times of the files show if the source has changed.
 @functools.lru_cache(maxsize=1)
 def _contents(
   directory: str,
@@ -55,6 +57,7 @@ def _contents(
   class_names: tuple[str, ...],
   shard_stops: tuple[tuple[str, tuple[int, ...]], ...],
 ) -> tuple[str, dict[str, list[str]]]:
+  """Does the work of `source_contents`, with arguments that can be hashed."""
   del files
   builder = tfds.builder_from_directory(directory)
   everything = hashlib.sha256(json.dumps(class_names).encode())

@@ -1,4 +1,4 @@
-"""Where a build runs: on this machine, on a Dask cluster, on Dataflow.
+"""The runners of a build: this machine, a Dask cluster, Dataflow and others.
 
 It may import `preparation`, `worker`, `dataset`, `plan` and `files`.
 """

@@ -1,6 +1,7 @@
-"""Any Beam runner whose workers are elsewhere; Beam's own code runs it.
+"""The runner for all Beam runners whose workers are on other machines.
 
-Dask and Dataflow have needs of their own, and a subclass each.
+Beam's own code runs the pipeline. Dask and Dataflow need more than that, and
+have subclasses in modules of their own.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ from pipelines.runners.runner import Runner
 
 
 class BeamRunner(Runner):
-  """Hands the pipeline to a Beam runner."""
+  """A runner that hands the pipeline to Beam's runner of its name."""
 
   def options(self) -> PipelineOptions:
-    """Beam's options, as the user gave them."""
+    """Beam's options, as the user wrote them."""
     return PipelineOptions(list(self.flags), runner=self.name)
 
   def check(self, settings: Settings) -> None:
@@ -42,7 +43,7 @@ class BeamRunner(Runner):
   def check_plan(self, plan: DatasetPlan) -> None:
     if plan.private_key and plan.private_key.file is None:
       raise BuildError(
-        f'Workers elsewhere have no {private_key.ENVIRONMENT}; pass '
+        f'Workers on other machines do not see {private_key.ENVIRONMENT}; pass '
         '--private_key_file.'
       )
 
@@ -62,11 +63,13 @@ class BeamRunner(Runner):
     Args:
       stagings: The staging folders.
       settings: The settings of the build.
-      options: The options of the runner; what they leave open is set in them.
+      options: The options of the runner; those that the user left open are set
+        in it.
 
     Returns:
-      Whether the build has ended. With `--no_wait_until_finish`,
-      `--template_location` or `--dry_run` it is handed over, or not begun.
+      Whether the build has ended. With `--no_wait_until_finish` or
+      `--template_location` it is handed over and may still run; with
+      `--dry_run` it does not begin.
 
     Raises:
       BuildError: if the pipeline failed.
@@ -82,32 +85,40 @@ class BeamRunner(Runner):
       self.execute(stagings, workers, options)
     except KeyboardInterrupt:
       raise KeyboardInterrupt(
-        'Stopped waiting. A job that is at work elsewhere goes on, and costs, '
-        'until it is done or cancelled (`gcloud dataflow jobs cancel`).'
+        'Stopped waiting. A job that runs on other machines goes on, and costs '
+        'money, until it is done or you cancel it (on Dataflow: `gcloud '
+        'dataflow jobs cancel`).'
       ) from None
     except Exception as error:
       raise BuildError(
         f'The build failed: {reason_of(error)}\nFinished shards are kept: run '
-        'the same command again to go on.'
+        'the same command again to continue.'
       ) from error
     return _has_ended(options)
 
   def execute(
     self, stagings: list[str], workers: Workers, options: PipelineOptions
   ) -> None:
-    """Runs the pipeline, and waits for it unless the options say otherwise."""
+    """Runs the pipeline, and waits for its end unless the options say not to.
+
+    Args:
+      stagings: The staging folders of the datasets.
+      workers: The workers that fit.
+      options: The options of the runner.
+    """
     with beam.Pipeline(options=options) as root:
       build_datasets(root, stagings, workers)
 
 
 def _has_ended(options: PipelineOptions) -> bool:
+  """Whether the build has ended; if not, prints what became of it."""
   if options.view_as(TestOptions).dry_run:
     print('A dry run: no job was submitted.')
   elif options.view_as(StandardOptions).no_wait_until_finish:
     print(
-      f'The job is handed over. `{invocation.command("status")}` counts a '
-      "dataset's finished shards, but calls a build stopped that nobody waits "
-      'for.'
+      f'The job is handed over to the runner. `{invocation.command("status")}` '
+      "counts a dataset's finished shards. It says that the build is stopped, "
+      'since no process here waits for it.'
     )
   else:
     return True
@@ -115,18 +126,24 @@ def _has_ended(options: PipelineOptions) -> bool:
 
 
 def complete(options: PipelineOptions, settings: Settings) -> None:
-  """Sets what the options leave open and the fit needs."""
+  """Sets those options that the fit needs and the user left open.
+
+  Args:
+    options: The options of the runner, which are changed.
+    settings: The settings of the build.
+  """
   setup = options.view_as(SetupOptions)
   if setup.save_main_session is None:
-    # All steps are in modules, which workers import.
+    # Workers import the modules of all steps, so no objects need to be sent.
     setup.save_main_session = False
   debug = options.view_as(DebugOptions)
   if debug.number_of_worker_harness_threads is None:
-    # A fit uses all of its process's device.
+    # A fit uses the whole device of its process; a second one would only wait.
     debug.number_of_worker_harness_threads = 1
   if settings.accelerator:
-    # Else there is a process per core, and each wants all of the GPU.
+    # Otherwise there is a process per core, and each takes the whole GPU's
+    # memory.
     debug.add_experiment('no_use_multiple_sdk_containers')
   if options.view_as(GoogleCloudOptions).template_location:
-    # There is no job yet to wait for.
+    # A template is saved and not run, so there is no job to wait for.
     options.view_as(StandardOptions).no_wait_until_finish = True

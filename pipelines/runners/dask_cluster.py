@@ -1,9 +1,11 @@
-"""A Dask cluster, with Beam's DaskRunner.
+"""The runner of a Dask cluster, with Beam's DaskRunner.
 
-What is made of one element stays in one bundle there, on one worker, because
-the runner's `Reshuffle` does nothing. So the tasks are cut here, a partition
-each. The runner also runs only what the last step needs, drops what
-`finish_bundle` emits, and collects no metrics; therefore the pipeline is one
+`Reshuffle` does nothing in Beam's DaskRunner, so that all outputs of an element
+stay on the worker of that element. Therefore the tasks are made here, in the
+process that starts the build, and Dask spreads them over its workers.
+
+DaskRunner also runs only the steps that the last step needs, drops what
+`finish_bundle` emits, and collects no metrics. Therefore the pipeline is one
 line of steps.
 """
 
@@ -17,12 +19,13 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipelines.runners.beam_runner import BeamRunner
 from pipelines.runners.pipeline import Workers, finish_datasets, plan_tasks
 
-# Grouping records by dataset costs the scheduler about 50 steps for each.
+# The most partitions of the tasks. Each one costs the scheduler about 50 steps
+# when records are grouped by dataset.
 _MAX_PARTITIONS = 512
 
 
 class DaskRunner(BeamRunner):
-  """Runs the pipeline on a Dask cluster, whose workers all see the folders."""
+  """A runner for a Dask cluster, whose workers all see the same folders."""
 
   ignored = ('accelerator', 'worker_ram')
 
@@ -32,13 +35,14 @@ class DaskRunner(BeamRunner):
       import apache_beam.runners.dask.dask_runner  # noqa: F401
     except ImportError as error:
       raise ValueError(
-        f"runner={self.name} needs Dask ({error}): pip install -e '.[dask]'."
+        f'runner={self.name} needs Dask ({error}). Install it with '
+        "`pip install -e '.[dask]'`."
       ) from error
 
   def execute(
     self, stagings: list[str], workers: Workers, options: PipelineOptions
   ) -> None:
-    """Runs the pipeline; waits for workers, if there are none yet.
+    """Waits for workers, runs the pipeline and waits for its end.
 
     Without a scheduler's address, Dask starts a cluster in this process.
     """
@@ -49,7 +53,8 @@ class DaskRunner(BeamRunner):
       for staging in stagings
       for task in plan_tasks(staging, workers.accelerated)
     ]
-    # A cluster that Dask starts here is to import none of the user's modules.
+    # If Dask starts a cluster here, its processes must not import modules from
+    # the user's current folder in place of those of the same name.
     os.environ['PYTHONSAFEPATH'] = '1'
     dask_options = options.view_as(dask_runner.DaskOptions)
     if not (dask_options.npartitions or dask_options.partition_size):
@@ -57,5 +62,6 @@ class DaskRunner(BeamRunner):
     root = beam.Pipeline(runner=dask_runner.DaskRunner(), options=options)
     finish_datasets(root | 'Tasks' >> beam.Create(tasks), workers)
     result = root.run()
-    with result.client:  # Closes the connection, which the runner would keep.
+    # The runner would keep its connection open.
+    with result.client:
       result.wait_until_finish()

@@ -1,4 +1,4 @@
-"""Google's Dataflow, whose workers see buckets alone."""
+"""The runner of Google's Dataflow, whose workers see only buckets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipelines.runners.beam_runner import BeamRunner
 
 
 class DataflowRunner(BeamRunner):
-  """Submits the pipeline to Dataflow."""
+  """A runner that submits the pipeline to Dataflow."""
 
   def check(self, settings: Settings) -> None:
     super().check(settings)
@@ -19,8 +19,8 @@ class DataflowRunner(BeamRunner):
     for option in cloud.dataflow_service_options or ():
       if option.startswith('worker_accelerator'):
         raise ValueError(
-          f'dataflow_service_options={option} gives accelerators to workers '
-          'that only plan, too; pass --accelerator in its place.'
+          f'dataflow_service_options={option} gives accelerators to all '
+          'workers, also to those that fit nothing; pass --accelerator instead.'
         )
 
   def check_plan(self, plan: DatasetPlan) -> None:
@@ -32,6 +32,6 @@ class DataflowRunner(BeamRunner):
     }.items():
       if folder and '://' not in folder:
         raise BuildError(
-          f'{name}={folder} is on this machine, where workers of Dataflow find '
-          'nothing; copy it to a bucket and pass a path of gs://.'
+          f'{name}={folder} is on this machine, which the workers of Dataflow '
+          'cannot read; copy it to a bucket and pass its gs:// path.'
         )

@@ -8,14 +8,14 @@ _LOCAL = ('directrunner', 'fnapirunner', 'switchingdirectrunner')
 
 
 def find_runner(name: str | None, flags: tuple[str, ...] = ()) -> Runner:
-  """The runner of a name; `None` is this machine.
+  """Finds a runner by its name.
 
   Args:
-    name: The name of a Beam runner, such as `'DataflowRunner'`; Beam takes
-      `'dataflow'` for it, too.
-    flags: The options of the Beam runner.
+    name: The name of a Beam runner, such as `'DataflowRunner'` or, shorter,
+      `'dataflow'`; None for this machine.
+    flags: The options of the Beam runner, as the user wrote them.
   """
-  # Each runner's libraries are imported only where it is asked for.
+  # The imports are here, so that only the libraries of this runner are loaded.
   short = (name or 'directrunner').rpartition('.')[2].lower()
   short = short if short.endswith('runner') else f'{short}runner'
   if short in _LOCAL:

@@ -1,7 +1,7 @@
-"""The Beam pipeline: plan, fit and write shards, finalise datasets.
+"""The Beam pipeline: plan tasks, fit and write shards, publish datasets.
 
-Nothing larger than a shard's record travels between steps: representations go
-from the device to a file within one worker.
+Only small records travel between steps. Representations go from the device to
+a file within one worker.
 """
 
 from __future__ import annotations
@@ -25,21 +25,25 @@ from transforms.memory import MOST_IMAGES
 if TYPE_CHECKING:
   from pipelines.worker.task import ShardRecord
 
+# Consecutive shards of one split, which one worker fits and writes.
 Task = tuple[ShardSpec, ...]
 
-# Printed of many.
+# The most reasons of a failure that are printed.
 _MAX_REASONS = 10
 
 
 @dataclasses.dataclass(frozen=True)
 class Workers:
-  """The workers that fit.
+  """The workers that fit, and what the runner has to give them.
 
   Attributes:
-    accelerated: whether accelerators fit, and not CPU cores.
-    accelerator: that the runner is to find for them, or None.
-    ram: that it is to find for them, or None.
-    compilation_cache: as `device.set_up` takes it.
+    accelerated: Whether they fit on accelerators and not on CPU cores.
+    accelerator: The accelerator that the runner gives to each worker, as a
+      resource hint of Beam's, or None.
+    ram: The least memory that the runner gives to each worker, such as
+      `'16GB'`, or None.
+    compilation_cache: The folder where workers share compiled programs, or
+      None, as `device.set_up` takes it.
   """
 
   accelerated: bool = False
@@ -48,7 +52,7 @@ class Workers:
   compilation_cache: str | None = None
 
   def fit(self) -> beam.ParDo:
-    """The step that fits; it alone asks for what these workers have."""
+    """Makes the step that fits, the only one that needs these workers."""
     step = beam.ParDo(FitTask(self.accelerated, self.compilation_cache))
     hints = {'accelerator': self.accelerator, 'min_ram': self.ram}
     return step.with_resource_hints(**{k: v for k, v in hints.items() if v})
@@ -60,12 +64,19 @@ CPUS = Workers()
 def build_datasets(
   root: beam.Pipeline, stagings: list[str], workers: Workers = CPUS
 ) -> None:
-  """Builds every dataset whose plan is saved in one of the staging folders."""
+  """Adds the steps that build datasets to a pipeline.
+
+  Args:
+    root: The pipeline.
+    stagings: The staging folders of the datasets, which hold their plans.
+    workers: The workers that fit.
+  """
   tasks = (
     root
     | 'Datasets' >> beam.Create(stagings)
     | 'PlanTasks' >> beam.FlatMap(plan_tasks, workers.accelerated)
-    # Also keeps the fit from being fused with steps that need no accelerator.
+    # This spreads the tasks over all workers. It also keeps the runner from
+    # fusing the fit with steps that need no accelerator.
     | 'Redistribute' >> beam.Reshuffle()
   )
   finish_datasets(tasks, workers)
@@ -74,7 +85,12 @@ def build_datasets(
 def finish_datasets(
   tasks: beam.PCollection[Task], workers: Workers = CPUS
 ) -> None:
-  """Fits and writes all tasks of some datasets, and publishes these."""
+  """Adds the steps that fit and write tasks and publish their datasets.
+
+  Args:
+    tasks: All tasks of the datasets, as `plan_tasks` yields them.
+    workers: The workers that fit.
+  """
   _ = (
     tasks
     | 'FitAndWrite' >> workers.fit()
@@ -84,13 +100,24 @@ def finish_datasets(
 
 
 def plan_tasks(staging: str, accelerated: bool = False) -> Iterator[Task]:
-  """Cuts a dataset into tasks, those with work to do first."""
+  """Cuts a dataset into tasks.
+
+  If its plan is damaged, it has no tasks, and `FAILURE_FILE` says why.
+
+  Args:
+    staging: The staging folder of the dataset, which holds its plan.
+    accelerated: Whether accelerators fit, which get several shards a task.
+
+  Yields:
+    The tasks. Those with shards to fit come before those whose shards only
+    have to be checked.
+  """
   try:
     plan = load_plan(staging)
   except BuildError as error:
     _fail(staging, [str(error)])
     return
-  # The device's own number is known on its worker only.
+  # Only the worker knows how many images its device holds.
   images = plan.settings.images_per_batch or (MOST_IMAGES if accelerated else 1)
   pending, done = [], []
   for shard, manifest in read_manifests(plan).items():
@@ -100,10 +127,14 @@ def plan_tasks(staging: str, accelerated: bool = False) -> Iterator[Task]:
 
 
 def _runs(shards: list[ShardSpec], images_per_batch: int) -> Iterator[Task]:
-  """Runs of consecutive shards, as long as a device keeps busy with.
+  """Groups consecutive shards into tasks that keep a device busy.
 
-  A CPU core, which fits single images, gets single shards; a device that fits
-  hundreds at once gets shards for several batches.
+  A CPU core fits one image at a time and gets one shard. A device that fits
+  hundreds of images at once gets shards for about four batches.
+
+  Args:
+    shards: The shards in order, with gaps.
+    images_per_batch: The number of images that the device fits at once.
   """
   # Consecutive shards share the difference between index and position.
   for _, run in itertools.groupby(
@@ -116,9 +147,9 @@ def _runs(shards: list[ShardSpec], images_per_batch: int) -> Iterator[Task]:
 
 
 class FitTask(beam.DoFn):
-  """Finishes the shards of a task; yields their records by dataset.
+  """The step that fits and writes the shards of a task.
 
-  Workers alone import JAX, which takes a second.
+  It imports JAX, which takes a second, only on workers.
   """
 
   def __init__(self, accelerated: bool, compilation_cache: str | None):
@@ -126,13 +157,13 @@ class FitTask(beam.DoFn):
     self._compilation_cache = compilation_cache
 
   def setup(self):
-    """Readies the worker process."""
+    """Prepares the worker process for its first fit."""
     from pipelines.worker import device
 
     device.set_up(self._accelerated, self._compilation_cache)
 
   def process(self, task: Task) -> Iterator[tuple[str, ShardRecord]]:
-    """Fits and writes."""
+    """Yields the staging folder of the dataset and the record of each shard."""
     from pipelines.worker.task import finish_shards
 
     for record in finish_shards(task):
@@ -140,36 +171,53 @@ class FitTask(beam.DoFn):
 
 
 def finalise(staging: str, records: Iterable[ShardRecord]) -> None:
-  """Publishes a dataset, or says why not in its `FAILURE_FILE`.
+  """Publishes a dataset, or writes into its `FAILURE_FILE` why it does not.
 
-  A failure is no exception: it would hold up the pipeline's other datasets.
+  A failure raises no exception, which would stop the pipeline's other datasets.
+
+  Args:
+    staging: The staging folder of the dataset.
+    records: The records of all its shards, in any order.
   """
   if not (storage.path(staging) / PLAN_FILE).exists():
-    return  # Published by an earlier attempt at this step.
+    return  # An earlier attempt at this step has published the dataset.
   records = sorted(records, key=lambda r: (r.shard.split, r.shard.index))
   try:
-    if reasons := _why_not(load_plan(staging), records):
+    if reasons := _reasons_against(load_plan(staging), records):
       _fail(staging, reasons)
     else:
       publish(staging, {r.shard: r.sha256 for r in records})
   except (BuildError, *storage.errors()) as error:
-    _fail(staging, [f'{error}', 'What is finished is kept.'])
+    _fail(staging, [f'{error}', 'Finished shards are kept.'])
 
 
 def _fail(staging: str, reasons: list[str]) -> None:
+  """Writes the reasons of a failure into the `FAILURE_FILE` of a dataset."""
   folder = storage.path(staging)
-  if (folder / PLAN_FILE).exists():  # Else another attempt has published it.
+  # Without a plan, another attempt has published the dataset and removed this
+  # folder, which must not appear again.
+  if (folder / PLAN_FILE).exists():
     storage.write_text(folder / FAILURE_FILE, '\n'.join(reasons))
 
 
-def _why_not(plan: DatasetPlan, records: list[ShardRecord]) -> list[str]:
-  """Why a dataset cannot be published, the summary last."""
+def _reasons_against(
+  plan: DatasetPlan, records: list[ShardRecord]
+) -> list[str]:
+  """Lists why a dataset cannot be published, with a summary at the end.
+
+  Args:
+    plan: The plan of the dataset.
+    records: The records of all its shards, in order.
+
+  Returns:
+    Lines of text; empty if the dataset can be published.
+  """
   errors = [record.error for record in records if record.error]
   if errors:
     return [
       *list(dict.fromkeys(errors))[:_MAX_REASONS],
       f'{len(errors)} of {len(records)} shards could not be made; nothing is '
-      f'published. The others are kept in {plan.staging}.',
+      f'published. The other shards are kept in {plan.staging}.',
     ]
   bad = [example for record in records for example in record.bad_examples]
   if bad and plan.settings.on_bad_example == 'stop':
@@ -177,14 +225,14 @@ def _why_not(plan: DatasetPlan, records: list[ShardRecord]) -> list[str]:
       *(f'{example.id!r}: {example.reason}' for example in bad[:_MAX_REASONS]),
       f'{len(bad)} of {plan.num_examples} examples are bad; nothing is '
       f'published. The others are kept in {plan.staging}: run the same command '
-      'with --on_bad_example=skip to publish them alone.',
+      'with --on_bad_example=skip to publish them without the bad ones.',
     ]
   makers = sorted({record.made_by for record in records})
   if plan.strict_devices and len(makers) > 1:
     return [
       f'strict_devices is set, but the shards in {plan.staging} come from '
-      f'{", ".join(makers)}; nothing is published. Delete those of all but '
-      'one, or leave out --strict_devices.'
+      f'{", ".join(makers)}; nothing is published. Delete those of all but one '
+      'of them, or leave out --strict_devices.'
     ]
   good = {split: 0 for split, _ in plan.splits}
   for record in records:

@@ -1,4 +1,4 @@
-"""Progress of a build: the shards whose manifests are there."""
+"""The progress of a build: a bar that counts the manifests of its shards."""
 
 from __future__ import annotations
 
@@ -17,24 +17,30 @@ from pipelines.dataset.state import finished_shards, shard_sizes
 from pipelines.files import storage
 from pipelines.plan.dataset_plan import DatasetPlan
 
-# The share of its time that a build spends on looking how far it is, at most.
-_LOOKING = 0.1
+# The largest share of a build's time that may go into counting its shards.
+_COUNTING_SHARE = 0.1
 
 
 class Progress:
   """A bar of images fitted, with images/s and time left.
 
-  It looks at the datasets' folders alone, so it works for any runner, and for
+  It looks only at the datasets' folders, so it works for any runner, and for
   a build that another process started.
+
+  Attributes:
+    total: The number of images of all datasets.
+    fitted: The number of images in shards that this build has finished.
+    reused: The number of images in shards that were finished before it.
+    seconds: The time that the build took, in seconds; set by `close`.
   """
 
   def __init__(self, plans: list[DatasetPlan], since: float | None = None):
     """Draws the bar.
 
     Args:
-      plans: of the datasets of the build.
-      since: when the build started, in seconds since the epoch; shards finished
-        earlier were found finished. Default: now.
+      plans: The plans of the datasets.
+      since: The time at which the build started, in seconds since the epoch, or
+        None for now. Shards finished before it count as reused.
     """
     self._plans = plans
     self._sizes = {plan.staging: shard_sizes(plan) for plan in plans}
@@ -59,43 +65,46 @@ class Progress:
       desc='Fitting',
       mininterval=0.5 if _can_redraw() else 30,
       smoothing=0.05,
-      delay=1e-9,  # Not drawn before it has counted.
+      delay=1e-9,  # The bar is not drawn before it has counted.
     )
-    # What another process has fitted by now took it as long as it has run.
+    # The speed of a build in another process is taken over its whole run, and
+    # not since this bar was drawn.
     self._bar.start_t -= age
     self._bar.last_print_t -= age
     self.update()
     self._bar.refresh()
 
   def update(self, *, at_once: bool = False) -> None:
-    """Counts the shards finished since the last look.
+    """Counts finished shards again and redraws the bar.
 
     Args:
-      at_once: whether to look again however short ago the last look was.
+      at_once: Whether to count even if the last count was a moment ago.
     """
     began = time.monotonic()
     if not at_once and began < self._next_look:
       return
-    # Publishing takes them away from staging one by one.
+    # Shards that were seen stay counted, since publishing removes them from the
+    # staging folder one by one.
     self._last |= self._look()
-    # In a bucket, looks are requests, which are paid for.
+    # In a bucket, counting makes requests, which cost money.
     least = 5 if self._remote else 0
     ended = time.monotonic()
-    self._next_look = ended + max(least, (ended - began) / _LOOKING)
+    self._next_look = ended + max(least, (ended - began) / _COUNTING_SHARE)
     now = self._last
-    # One that was there may belong to a damaged shard, and is written again.
+    # A manifest with a new time was written again for a shard that was damaged,
+    # and counts as fitted.
     self.fitted = self._images(dict(now.items() - self._first.items()))
     self.reused = self._images(now) - self.fitted
     self._bar.update(self.fitted + self.reused - self._bar.n)
 
   @contextlib.contextmanager
   def followed(self) -> Iterator[None]:
-    """Updates in a thread, while the caller waits for something else."""
+    """Updates the bar in a thread, until the `with` block ends."""
     stop = threading.Event()
 
     def follow():
       while not stop.wait(1):
-        # What cannot be read now can be later.
+        # A folder that cannot be read now may be readable the next time.
         with contextlib.suppress(*storage.errors()):
           self.update()
 
@@ -108,12 +117,17 @@ class Progress:
       thread.join()
 
   def close(self) -> None:
-    """Leaves the bar as it is."""
+    """Ends the bar, which stays on the screen as it is."""
     self.seconds = time.monotonic() - self._start
     self._bar.close()
 
   def _look(self) -> dict[tuple[pathlib.Path, str], float]:
-    """When each shard of each dataset was finished, of those that are."""
+    """Finds the finished shards of all datasets.
+
+    Returns:
+      The time at which each of them was finished, in seconds since the epoch,
+      by the staging folder and the name of the shard's manifest.
+    """
     found = storage.map_files(
       lambda plan: finished_shards(plan, self._sizes[plan.staging]),
       self._plans,
@@ -126,9 +140,10 @@ class Progress:
     }
 
   def _images(self, shards: Iterable[tuple[pathlib.Path, str]]) -> int:
+    """The number of images in shards."""
     return sum(self._sizes[staging][name] for staging, name in shards)
 
 
 def _can_redraw() -> bool:
-  """Whether standard error is a terminal, or leads to one or a notebook."""
+  """Whether standard error is shown on a terminal or in a notebook."""
   return sys.stderr.isatty() or processes.REDRAWS in os.environ

@@ -1,6 +1,6 @@
 """The interface of all runners.
 
-A runner is added by a subclass of `Runner` and an entry in `find_runner.py`.
+To add a runner, write a subclass of `Runner` and a branch in `find_runner.py`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from pipelines.runners.progress import Progress
 
 
 class Runner:
-  """A place where builds run.
+  """The interface of all runners: it checks a build and runs it.
 
   Attributes:
     name: The name of the Beam runner, as the user wrote it.
     flags: The options of the Beam runner, as the user wrote them.
-    is_local: Whether it runs processes on this machine.
-    ignored: The settings that it cannot take into account, and so refuses.
+    is_local: Whether the workers are processes on this machine.
+    ignored: The names of settings that have no effect with this runner, and
+      that it refuses for this reason.
   """
 
   is_local = False
@@ -33,37 +34,45 @@ class Runner:
     """Makes the runner's own options known to Beam's parser.
 
     Raises:
-      ValueError: naming the extra to install, if a library is missing.
+      ValueError: if a library is missing; the message names the extra to
+        install.
     """
 
   def check(self, settings: Settings) -> None:
-    """Refuses settings that this runner cannot take into account.
+    """Refuses settings and options that this runner cannot use.
 
     Raises:
-      ValueError: naming the setting or option.
+      ValueError: if there is one; the message names it and its value.
     """
     for name in self.ignored:
       if getattr(settings, name) is not None:
         raise ValueError(
           f'{name}={getattr(settings, name)!r} is for workers that a runner '
-          'starts elsewhere; pass --runner=DataflowRunner, or leave it out.'
+          'starts on other machines. Leave it out, or pass another --runner, '
+          'such as DataflowRunner.'
         )
 
   def check_plan(self, plan: DatasetPlan) -> None:
-    """Refuses a plan whose folders or key the workers could not use.
+    """Refuses a plan with folders or a private key that workers cannot read.
 
     Raises:
-      BuildError: naming the folder or the key.
+      BuildError: if there is one; the message names it.
     """
 
   def run(
     self, plans: list[DatasetPlan], settings: Settings, progress: Progress
   ) -> Counter[str] | None:
-    """Builds datasets whose plans are saved.
+    """Builds datasets whose plans are saved in their staging folders.
+
+    Args:
+      plans: The plans of the datasets.
+      settings: The settings of the build.
+      progress: The progress bar, which the runner updates.
 
     Returns:
-      The totals of the workers' metrics, which are empty where the runner has a
-      UI of its own; or None if the build was handed over and has not ended.
+      The totals of the workers' metrics by name, which are empty where the
+      runner shows them in a UI of its own; or None if the build was handed over
+      and has not ended.
 
     Raises:
       BuildError: if the build failed as a whole.

@@ -1,4 +1,4 @@
-"""The device of this worker process."""
+"""The device of this worker process, and how many images it fits at once."""
 
 from __future__ import annotations
 
@@ -15,52 +15,60 @@ from transforms import default_images_per_batch
 
 
 def set_up(accelerated: bool, compilation_cache: str | None) -> None:
-  """Readies this process to fit, before its first fit.
+  """Prepares this process for fits; call it once, before the first fit.
 
   Args:
-    accelerated: whether it must have an accelerator.
-    compilation_cache: a folder, also gs://, in which workers leave compiled
-      programs for each other. Whoever can write there can run code here.
+    accelerated: Whether the process must have an accelerator.
+    compilation_cache: The folder, also gs://, in which workers leave compiled
+      programs for each other, or None. Everybody who can write there can run
+      code in this process.
 
   Raises:
-    RuntimeError: if there is no accelerator: a CPU in its place would take
+    RuntimeError: if there is no accelerator. A CPU in its place would take
       days, at an accelerator's price.
   """
   _leave_gpus_to_jax()
   device = jax.devices()[0]
   if accelerated and device.platform == 'cpu':
     raise RuntimeError(
-      'JAX finds no accelerator on this worker, which was to have one. Is its '
-      'driver installed (--accelerator=...;install-nvidia-driver), and '
-      'jax[cuda12] in the container?'
+      'JAX finds no accelerator on this worker, which should have one. Check '
+      'that its driver is installed (--accelerator=...;install-nvidia-driver) '
+      'and that the container has jax[cuda12].'
     )
   if compilation_cache:
-    # JAX's names for what it keeps do not tell CPUs' instructions apart.
+    # JAX names the programs of all CPUs alike. A program for one CPU may use
+    # instructions that another CPU does not have, so each kind has its folder.
     kind = _instructions() if device.platform == 'cpu' else 'accelerators'
     folder = f'{compilation_cache.rstrip("/")}/{kind}'
     jax.config.update('jax_compilation_cache_dir', folder)
-    # A worker's one program compiles, on a CPU, in less than JAX keeps: 1 s.
+    # By default JAX keeps only programs that take 1 s to compile. On a CPU, the
+    # one program of a worker takes less.
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 
 
 def images_per_batch(plan: DatasetPlan) -> int:
-  """Images to fit by one call: the plan's number, or what the device holds."""
+  """The number of images to fit by one call to the device.
+
+  It is the plan's number, or else the number that the device's memory holds.
+  """
   return plan.settings.images_per_batch or default_images_per_batch(
     plan.config, plan.source.schema.shape
   )
 
 
 def _leave_gpus_to_jax() -> None:
-  """Nothing here uses TensorFlow; what else runs in this process might."""
-  # It takes all memory of all GPUs otherwise, when it is first used.
+  """Keeps TensorFlow from taking the memory of all GPUs when it is first used.
+
+  This project does not use it here, but other code in this process might.
+  """
   os.environ.setdefault('TF_FORCE_GPU_ALLOW_GROWTH', 'true')
   if tensorflow := sys.modules.get('tensorflow'):
-    with contextlib.suppress(RuntimeError):  # It uses them already.
+    with contextlib.suppress(RuntimeError):  # It uses the GPUs already.
       tensorflow.config.set_visible_devices([], 'GPU')
 
 
 def _instructions() -> str:
-  """A name for what this CPU can do."""
+  """Makes a name for the set of instructions of this CPU."""
   lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
   flags = [line for line in lines if line.startswith(('flags', 'Features'))]
   return f'cpu-{hashlib.sha256(flags[0].encode()).hexdigest()[:16]}'

@@ -1,7 +1,7 @@
-"""Fits examples in batches: the heart of a worker.
+"""Fits examples in batches, while others are read and written.
 
-Reading, fitting and writing overlap. An example that cannot be fitted is passed
-on as a `BadExample`, never raised, so that it harms no other.
+An example that cannot be fitted becomes a `BadExample` and raises no exception,
+so that it does not stop the others.
 """
 
 from __future__ import annotations
@@ -29,14 +29,20 @@ def fit_examples(
 ) -> Iterator[dict | BadExample]:
   """Adds `representation`, `psnr` and `final_loss` to examples, in batches.
 
-  Reading, fitting and what the caller does with an example overlap: while the
-  device fits a batch, a thread fetches the one before, and the caller writes
-  the one before that.
+  Three batches are at work at the same time: while the device fits one, a
+  thread fetches the results of the batch before it, and the caller writes the
+  one before that.
+
+  Args:
+    plan: The plan of the dataset.
+    examples: The examples, as `read_source` yields them.
 
   Yields:
-    An example for each, bad ones in their places: those that were bad, and
-    those whose fit diverged, does not fit into the storage dtype or missed the
-    plan's `min_psnr`.
+    The examples in the same order. `representation` is an array `[height,
+    width, channels]` of the storage dtype, `psnr` is in dB, and both measures
+    are float32. A `BadExample` takes the place of an example if it was one
+    before, or if the fit diverged, has values beyond the storage dtype or
+    misses the plan's `min_psnr`.
   """
   config = plan.reveal()
   size = images_per_batch(plan)
@@ -57,22 +63,32 @@ def fit_examples(
 def _start(
   plan: DatasetPlan, config: LinacConfig, batch: Batch, size: int
 ) -> tuple[Batch, StartedFit | None, float]:
-  """Hands a batch to the device; tells when it did so, too."""
+  """Starts the fit of a batch, if it has any good example.
+
+  Returns:
+    The batch, its fit, and the time at which the fit was started, in seconds.
+  """
   images = [e['image'] for e in batch if not isinstance(e, BadExample)]
   if not images:
     return batch, None, time.monotonic()
   fit = start_fit(np.stack(images), config, size, plan.settings.storage_dtype)
-  return batch, fit, time.monotonic()  # The program is compiled by now.
+  # By now the program is compiled, which does not count as time of the fit.
+  return batch, fit, time.monotonic()
 
 
 def _results(
   started: Iterator[tuple[Batch, StartedFit | None, float]],
 ) -> Iterator[tuple[Batch, LinacFit | None, float]]:
-  """Waits for the device; tells how many seconds it had each batch, too."""
+  """Waits for the fits.
+
+  Yields:
+    The batch, its finished fit, and the time that the device spent on it, in
+    seconds.
+  """
   end = 0.0
   for batch, fit, start in started:
     result = fit and fit.result()
-    # Until the one before was done, this one only stood in line.
+    # The device starts a batch only when it has finished the one before.
     start, end = max(start, end), time.monotonic()
     yield batch, result, end - start
 
@@ -80,8 +96,10 @@ def _results(
 def _fitted(
   plan: DatasetPlan, example: dict, fit: LinacFit, row: int
 ) -> dict | BadExample:
+  """Adds a row of a batch's fit to an example, if the fit is not bad."""
   representation = fit.representation[row]
-  with np.errstate(over='ignore'):  # Infinity is bad, as it should be.
+  # A value beyond float32 becomes infinity, which counts as a bad fit below.
+  with np.errstate(over='ignore'):
     measures = {name: np.float32(getattr(fit, name)[row]) for name in MEASURES}
   psnr, least = measures['psnr'], plan.settings.min_psnr
   if not all(
@@ -95,7 +113,7 @@ def _fitted(
     )
     return BadExample(example['index'], example['id'], reason)
   if least is not None and psnr < least:
-    reason = f'its fit has {psnr:.2f} dB, min_psnr={least}.'
+    reason = f'its fit has {psnr:.2f} dB, less than min_psnr={least}.'
     return BadExample(example['index'], example['id'], reason)
   return example | {'representation': representation, **measures}
 
@@ -103,7 +121,12 @@ def _fitted(
 def _batches(
   examples: Iterator[dict | BadExample], size: int
 ) -> Iterator[Batch]:
-  """Batches of examples; what stops the source stops it after the last one."""
+  """Groups examples into batches; the last one may be smaller.
+
+  Raises:
+    ValueError: if the source is damaged, after a batch of all examples before
+      the damage.
+  """
   batch = []
   try:
     for example in examples:

@@ -1,13 +1,13 @@
-"""What workers count, for a runner's UI and for the summary of a local build.
+"""The metrics of workers, for a runner's UI and the summary of a local build.
 
-Runners may try work again, and keep two values of each metric. `attempted` has
-all that was done: a shard that was finished before its worker died counts, and
-once more, as reused, when it is found. `committed` has only the attempts that
-succeeded: in it each shard of a dataset is written, reused or failed just once,
-but what a worker fitted before it died is missing.
+Runners may repeat work that failed, so Beam keeps two values of each metric.
+`attempted` counts all work: a shard that a worker finished before it died
+counts as written, and later also as reused. `committed` counts only attempts
+that succeeded: each shard of a dataset counts once, as written, reused or
+failed, but the work of a worker that died is missing.
 
-A thread that a step starts counts for nobody, as Beam tells the step by the
-thread: call these functions where the step itself runs.
+Beam attributes metrics by thread; call these functions from the step's own
+thread.
 """
 
 from __future__ import annotations
@@ -25,29 +25,41 @@ SHARDS_WRITTEN = 'shards_written'
 SHARDS_REUSED = 'shards_reused'
 SHARDS_FAILED = 'shards_failed'
 BYTES_WRITTEN = 'bytes_written'
-# Distributions: how long the device had each batch, without compiling, and the
-# PSNR of each image in thousandths of a dB, since Beam's are integers.
+# Distributions: the time of the device for each batch, without compiling, and
+# the PSNR of each image. It is in thousandths of a dB, since Beam's
+# distributions hold integers.
 FIT_MILLISECONDS = 'fit_milliseconds'
 PSNR_MILLIDECIBELS = 'psnr_millidecibels'
 
 
 def increase(name: str, value: int = 1) -> None:
-  """Adds to a counter of the step that runs in this thread, if there is one."""
+  """Adds to a counter of the step that runs in this thread, if there is one.
+
+  Args:
+    name: The name of the counter.
+    value: The number to add.
+  """
   if beam_metrics := _beam_metrics():
     beam_metrics.Metrics.counter(NAMESPACE, name).inc(value)
 
 
 def record(name: str, value: float) -> None:
-  """Adds a value, rounded, to a distribution of the step that runs here."""
+  """Adds to a distribution of the step that runs in this thread, if any.
+
+  Args:
+    name: The name of the distribution.
+    value: The value, which is rounded to an integer.
+  """
   if beam_metrics := _beam_metrics():
     distribution = beam_metrics.Metrics.distribution(NAMESPACE, name)
     distribution.update(round(value))
 
 
 def _beam_metrics():
-  """Beam's module, unless nobody imported it: then no step runs here.
+  """Beam's module of metrics, or None if Beam is not imported.
 
-  To import it takes seconds, which `verify` has no use for.
+  Without it no step runs in this process. `verify` fits without Beam, and an
+  import here would cost it seconds.
   """
   return sys.modules.get('apache_beam.metrics.metric')
 
@@ -63,9 +75,13 @@ def count_written(manifest: Manifest) -> None:
 
 
 def totals(result) -> Counter[str]:
-  """The committed counters of a Beam `PipelineResult`, over all steps, by name.
+  """The totals of the committed metrics of a pipeline, by name.
 
-  Of a distribution, it has the sum.
+  Args:
+    result: The `PipelineResult` of Beam.
+
+  Returns:
+    The sum of each counter and of each distribution over all steps.
   """
   metrics = result.metrics().query()
   values = [(m, m.committed) for m in metrics['counters']]

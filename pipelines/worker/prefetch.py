@@ -1,4 +1,4 @@
-"""Work done ahead, in a thread of its own."""
+"""An iterator that makes its next item ahead, in a thread."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ _END = object()
 
 
 def prefetch(items: Iterator[T]) -> Iterator[T]:
-  """Yields `items`, each made in a thread while the one before is in use.
+  """Yields items; while the caller uses one, a thread makes the next.
 
-  An exception comes where it would have come without the thread, after all
-  items before it.
+  Args:
+    items: The items. Only the thread advances this iterator.
+
+  Yields:
+    The same items in the same order. An exception of `items` is raised after
+    all items before it, as without the thread.
   """
   with contextlib.ExitStack() as stack:
     thread = ThreadPoolExecutor(1, thread_name_prefix='prefetch')
-    # Whoever stops early waits for the item in the making, no further one.
+    # If the caller stops early, this waits for the item in the making, and the
+    # thread makes no other.
     stack.callback(thread.shutdown, cancel_futures=True)
     pending = thread.submit(next, items, _END)
     while (item := pending.result()) is not _END:

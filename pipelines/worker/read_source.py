@@ -1,4 +1,4 @@
-"""Reads slices of the source, an example at a time."""
+"""Reads slices of the source, one example at a time."""
 
 from __future__ import annotations
 
@@ -20,15 +20,25 @@ from pipelines.plan.dataset_plan import DatasetPlan
 def read_source(
   plan: DatasetPlan, split: str, start: int, stop: int
 ) -> Iterator[dict | BadExample]:
-  """Reads examples `[start, stop)` of the source in order, without TensorFlow.
+  """Reads a slice of the source in order, without TensorFlow.
+
+  Args:
+    plan: The plan of the dataset.
+    split: The split to read.
+    start: The position of the first example in the split.
+    stop: The position after the last example.
 
   Yields:
-    A dict with `index` (in the split), `id` (str), `image` (uint8 array) and
-    `label` (int), or a `BadExample` in its place.
+    A dict for each example with `index` (the position in the split), `id`
+    (str), `image` (a uint8 array `[height, width, channels]`) and `label`
+    (int). An example that is not a labelled image of the right shape is a
+    `BadExample` instead.
 
   Raises:
-    ValueError: naming the folder, if it is damaged or gone, or if its examples
-      are not those with which the build began.
+    ValueError: if the source is damaged or missing, or if its examples are not
+      those with which the build began; the message names its folder.
+    OSError: if a bucket cannot be reached. It may also be another one of
+      `storage.errors()`.
   """
   folder = plan.source.directory
   try:
@@ -38,29 +48,42 @@ def read_source(
     for index, record in enumerate(records, start):
       unchanged.check(index, record)
       yield _parse(plan, builder.info.features, split, index, record)
-  # TFDS and ArrayRecord have errors of their own for files damaged or gone.
+  # TFDS and ArrayRecord raise their own exceptions for damaged or missing
+  # files.
   except Exception as error:
     if _is_transient(plan, error):
-      raise  # Runners try it again.
+      raise  # Runners try the task again.
     raise ValueError(f'{split} of {folder} cannot be read: {error}') from error
 
 
 class _Unchanged:
-  """Compares the examples of whole shards with those that were planned with."""
+  """Checks that the examples of whole shards are those of the plan."""
 
   def __init__(self, plan: DatasetPlan, split: str, start: int):
+    """Takes the expected digests from the plan.
+
+    Args:
+      plan: The plan of the dataset. Without digests, nothing is checked.
+      split: The split to read.
+      start: The position of the first example.
+    """
     digests = plan.source.digests.get(split, [])
     stops = plan.shard_stops[split] if digests else []
-    # A slice may begin in the middle of a shard, which is not compared then.
+    # If the slice begins in the middle of a shard, nothing is checked, since
+    # the digests are those of whole shards.
     first = [0, *stops].index(start) if start in [0, *stops] else len(stops)
     self._expected = dict(zip(stops[first:], digests[first:], strict=True))
     self._examples: list[bytes] = []
 
   def check(self, index: int, record: bytes) -> None:
-    """Takes the next record.
+    """Takes the next record and, at the end of a shard, compares the digest.
+
+    Args:
+      index: The position of the record in the split.
+      record: The record.
 
     Raises:
-      ValueError: if it is the last of a shard whose examples have changed.
+      ValueError: if the examples of a shard have changed.
     """
     if not self._expected:
       return
@@ -69,13 +92,13 @@ class _Unchanged:
       if shard_digest(self._examples) != expected:
         raise ValueError(
           f'its examples up to {index} are not those with which this build '
-          'began. Restore them; the same command then goes on.'
+          'began. Restore them, then run the same command again.'
         )
       self._examples.clear()
 
 
 def _is_transient(plan: DatasetPlan, error: Exception) -> bool:
-  """Whether a bucket could not be reached, so that its data is not at fault."""
+  """Whether the error means that a bucket could not be reached for now."""
   remote = storage.is_remote(storage.path(plan.source.directory))
   return (
     remote
@@ -87,24 +110,34 @@ def _is_transient(plan: DatasetPlan, error: Exception) -> bool:
 def _parse(
   plan: DatasetPlan, features, split: str, index: int, record: bytes
 ) -> dict | BadExample:
-  """One example of the source, if it is a labelled image of the right shape."""
+  """Parses a record, which may be no labelled image of the right shape.
+
+  Args:
+    plan: The plan of the dataset.
+    features: The TFDS features of the source.
+    split: The split of the record.
+    index: The position of the record in the split.
+    record: The record.
+  """
   id_, schema = f'{split}_{index:05d}', plan.source.schema
   try:
     example = features.deserialize_example_np(record)
     id_ = example['id'].decode() if schema.has_id else id_
     image, label = example['image'], int(example['label'])
-  # TFDS, protobuf and Pillow each raise their own for what they cannot parse.
+  # TFDS, protobuf and Pillow each raise their own exceptions here.
   except Exception as error:
     return BadExample(index, id_, f'it cannot be parsed: {error}')
   if image.shape != schema.shape or image.dtype != np.uint8:
     return BadExample(
       index,
       id_,
-      f'its image is {image.dtype} of shape {image.shape}, not uint8 of '
+      f'its image is {image.dtype} of shape {image.shape}, not uint8 of shape '
       f'{schema.shape}.',
     )
   if not 0 <= label < len(schema.class_names):
     return BadExample(
-      index, id_, f'its label {label} is none of {len(schema.class_names)}.'
+      index,
+      id_,
+      f'its label {label} is none of the {len(schema.class_names)} classes.',
     )
   return {'index': index, 'id': id_, 'image': image, 'label': label}

@@ -21,15 +21,17 @@ from pipelines.worker.write_shard import write_shard
 
 @dataclasses.dataclass(frozen=True)
 class ShardRecord:
-  """What a worker tells of a shard.
+  """A worker's report on a shard.
 
   Attributes:
-    shard: the shard.
-    sha256: of its file, or empty if it could not be made.
-    reused: whether it was found finished.
-    bad_examples: that were left out of it.
-    made_by: the device and library that fitted it.
-    error: why it could not be made: its data, not its worker, are at fault.
+    shard: The shard.
+    sha256: The SHA-256 of its file, in hexadecimal, or `''` if it could not be
+      made.
+    reused: Whether it was finished before.
+    bad_examples: The examples that were left out of it.
+    made_by: The device and the version of jaxlib that fitted it, or `''`.
+    error: The reason why it could not be made, or `''`. It lies in the data and
+      not in the worker, so that another attempt would not help.
   """
 
   shard: ShardSpec
@@ -41,19 +43,19 @@ class ShardRecord:
 
 
 def finish_shards(shards: tuple[ShardSpec, ...]) -> Iterator[ShardRecord]:
-  """Makes sure that shards are written: those that are sound are left alone.
+  """Writes the shards of a task, except those that are finished and sound.
 
   Args:
-    shards: consecutive shards of one split.
+    shards: The shards, which are consecutive in one split.
 
   Yields:
-    A record per shard, as soon as it is committed.
+    A record of each shard, as soon as it is written.
   """
   try:
     plan = load_plan(shards[0].dataset)
     reason = why_not_resume(plan)
   except BuildError as error:
-    # Raised, it would end the builds of other datasets.
+    # An exception would end the builds of other datasets, too.
     reason = str(error)
   if reason:
     metrics.increase(metrics.SHARDS_FAILED, len(shards))
@@ -72,6 +74,7 @@ def finish_shards(shards: tuple[ShardSpec, ...]) -> Iterator[ShardRecord]:
 def _record(
   shard: ShardSpec, manifest: Manifest, reused: bool = False
 ) -> ShardRecord:
+  """Makes the record of a finished shard."""
   return ShardRecord(
     shard,
     manifest.sha256,
@@ -84,7 +87,7 @@ def _record(
 def _fit_and_write(
   plan: DatasetPlan, shards: list[ShardSpec]
 ) -> Iterator[ShardRecord]:
-  """Fits consecutive shards in batches that may span them."""
+  """Fits and writes consecutive shards; a batch may cross their borders."""
   examples = None
   for shard in shards:
     if examples is None:
@@ -94,10 +97,11 @@ def _fit_and_write(
     try:
       manifest = write_shard(plan, shard, part)
     except ValueError as error:
-      # Raised, it would be tried again, and hold up other datasets.
+      # After an exception, the runner would try again and then end the builds
+      # of other datasets, too.
       metrics.increase(metrics.SHARDS_FAILED)
       yield ShardRecord(shard, error=str(error))
-      examples = None  # The next shard starts afresh.
+      examples = None  # The next shard opens the source again.
     else:
       metrics.count_written(manifest)
       yield _record(shard, manifest)

@@ -1,4 +1,4 @@
-"""Writes shard files, each whole or not at all."""
+"""Writes shard files, each of them completely or not at all."""
 
 from __future__ import annotations
 
@@ -31,16 +31,17 @@ def write_shard(
   """Writes one shard, then its manifest.
 
   Args:
-    plan: of the dataset.
-    shard: to write.
-    examples: exactly the shard's, with all features of the dataset, but for
-      bad ones, which are left out and listed in the manifest.
+    plan: The plan of the dataset.
+    shard: The shard to write.
+    examples: The examples of the shard and no others, with all features of the
+      dataset. Bad examples are left out and listed in the manifest.
 
   Returns:
     The manifest.
 
   Raises:
-    ValueError: if the source ended early, or nobody wants the shard any more.
+    ValueError: if the source ended early, or if the build was removed in the
+      meantime.
   """
   records = _Records(plan, examples)
   path = plan.staging / plan.file_name(shard)
@@ -76,15 +77,28 @@ def write_shard(
 
 
 def _check_wanted(plan: DatasetPlan) -> None:
-  """Refuses to write where the rest of the build has been removed."""
+  """Checks that the build still exists.
+
+  Raises:
+    ValueError: if its plan was removed, so that nobody would read the shard.
+  """
   if not (plan.staging / PLAN_FILE).exists():
     raise ValueError(
-      f'{plan.staging} is gone: the dataset has been published, or given up.'
+      f'{plan.staging} was removed: the dataset has been published, or its '
+      'build has been deleted.'
     )
 
 
 class _Records:
-  """Serialises examples and keeps what the manifest tells of them."""
+  """An iterator of serialised examples that collects facts for the manifest.
+
+  Attributes:
+    num_bytes: The size of all records, in bytes.
+    ids: The id of each record.
+    bad_examples: The examples that were left out.
+    measures: The values of each measure, such as PSNR, by its name.
+    representation_sha256: The hash of each representation.
+  """
 
   def __init__(self, plan: DatasetPlan, examples: Iterator[dict | BadExample]):
     self._examples = examples
@@ -114,24 +128,26 @@ class _Records:
       yield record
 
   def _serialise(self, example: dict) -> bytes:
-    # Given a Pillow image, TFDS encodes it without TensorFlow.
+    """Turns an example into a record, with the same bytes in every process."""
+    # TFDS encodes an array with TensorFlow, but a Pillow image without it.
     values = {name: example[name] for name in self._features}
     values['image'] = _pillow_image(values['image'])
     encoded = self._features.encode_example(values)
     proto = self._serializer.get_tf_example(encoded)
-    # An example is a map, whose order is arbitrary unless asked for.
+    # Otherwise the features of an example would have an arbitrary order.
     return proto.SerializeToString(deterministic=True)
 
 
 def _pillow_image(image: np.ndarray) -> Image.Image:
+  """Makes a Pillow image of an array `[height, width, channels]`."""
   return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
 def device_kind() -> str:
-  """The device that fits here.
+  """The kind of the device of this process, such as `'gpu:NVIDIA H200'`.
 
-  As JAX names it; a CPU after its largest set of instructions, on which float32
-  bits depend.
+  A GPU has JAX's name. A CPU is named after its largest set of instructions, as
+  in `'cpu:avx2'`, since float32 bits may depend on it.
   """
   device = jax.devices()[0]
   if device.platform != 'cpu':
@@ -143,6 +159,6 @@ def device_kind() -> str:
 
 @functools.cache
 def library_versions() -> dict[str, str]:
-  """Versions of the libraries that decide a representation's bits."""
+  """The versions of libraries on which a representation's bits depend."""
   names = ('jax', 'jaxlib', 'numpy', 'scipy', 'flax', 'optax')
   return {name: importlib.metadata.version(name) for name in names}

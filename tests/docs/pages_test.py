@@ -105,7 +105,7 @@ def home(tmp_path_factory, gcs_server):
 
 @pytest.fixture
 def at_home(home, gcs_server, bucket, monkeypatch):
-  """Lets this process and its children think that they are there."""
+  """Makes stand-ins for the user's folders in this process and its children."""
   enter(monkeypatch, home, gcs_server)
   return home
 

@@ -1,4 +1,4 @@
-"""Several attempts at the same work: runners try again, and give up on some."""
+"""Several attempts at the same work, since runners repeat and abandon tasks."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from tests.pipelines.conftest import is_published
 
 @pytest.fixture
 def finished(lab):
-  """A plan, and the records of its shards, all staged."""
+  """A plan, and the records of its shards, which are all finished."""
   plan = lab.plan()
   save_plan(plan)
   shards = plan.shards()
@@ -21,7 +21,7 @@ def finished(lab):
 
 
 def interrupt(monkeypatch, module, name: str, act) -> None:
-  """Lets `act` happen once, before a function is called."""
+  """Calls `act` once, just before a function of a module is called."""
   original = getattr(module, name)
   pending = [act]
 
@@ -68,7 +68,7 @@ def test_a_shard_is_not_staged_for_a_published_dataset(finished):
   assert not plan.staging.exists()
 
 
-def test_what_is_published_during_a_fit_is_left_alone(finished, monkeypatch):
+def test_a_dataset_published_during_a_fit_is_left_alone(finished, monkeypatch):
   plan, _ = finished
   shard = plan.shards()[0]
   storage.remove(plan.staging / shard.file_name('tfrecord'))

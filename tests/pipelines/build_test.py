@@ -1,4 +1,4 @@
-"""The command line, as a user runs it: processes, pinned workers and all."""
+"""The build command as a user runs it, with all its processes."""
 
 import json
 import re
@@ -30,7 +30,7 @@ CONFIG = [
 def test_build_load_and_build_again(sample_dir, all_cores):
   two = [[core] for core in all_cores[:2]]
   process = start(sample_dir, *CONFIG, f'--direct_num_workers={len(two)}')
-  # Each on a core of its own.
+  # Each worker has a core of its own.
   wait_until(
     lambda: sorted(p.cpu_affinity() for p in workers(process)) == two, process
   )
@@ -40,13 +40,13 @@ def test_build_load_and_build_again(sample_dir, all_cores):
   assert '120 fitted' in output
   assert re.search(r'shards +5 written \(\d MB\), 0 reused; .* \d+ ms', output)
   assert '120/120' in errors
-  # The line of Python it prints loads the dataset.
+  # The line of Python that it prints loads the dataset.
   line = output.strip().splitlines()[-1].strip()
   namespace = {'tfds': tfds}
   exec(line, namespace)
   assert len(namespace['ds']) == 100
 
-  # As if a kill had left it half linked.
+  # This is what a build leaves that was killed while it linked files.
   (directory,) = sample_dir.glob('cifar10_linac/*/1.*')
   left = directory / 'features.json.tmp0a1b2c3d'
   left.touch()
@@ -57,7 +57,7 @@ def test_build_load_and_build_again(sample_dir, all_cores):
   assert not left.exists()
 
 
-# Slow enough to be caught at work: 120 images of about 0.1 s.
+# A build that lasts long enough to be interrupted: 120 images of about 0.1 s.
 SLOW = ['--source=sample', '--seed=6', '--examples_per_shard=4']
 
 
@@ -93,7 +93,7 @@ def test_an_interrupt_ends_all_processes(sample_dir, all_cores):
 
 def test_an_interrupt_of_the_imports_is_no_traceback(tmp_path):
   process = start(tmp_path, *SLOW)
-  # One of the first that are imported, long before TFDS.
+  # NumPy is imported early, long before TFDS.
   wait_until(
     lambda: any('numpy' in m.path for m in process_maps(process)), process
   )
@@ -127,7 +127,7 @@ def test_a_plan_tells_what_a_build_takes_and_writes_nothing(sample_dir):
   assert 'INFO absl: ' in errors  # TFDS's logs.
   assert 'pipelines.runners.local.launch: ' in errors  # The driver's.
   files = sample_dir.glob('cifar10_linac/*/1.*/*tfrecord*')
-  # PNGs of two images are not quite those of all.
+  # The size of a PNG differs from image to image.
   assert sum(p.stat().st_size for p in files) == pytest.approx(planned, rel=0.1)
 
   process = start(sample_dir, *CONFIG, '--plan', '--examples_per_shard=10')

@@ -1,4 +1,4 @@
-"""Real images through the whole flow; skipped where there are none."""
+"""A build from CIFAR-10; it is skipped where CIFAR-10 is not prepared."""
 
 import numpy as np
 import tensorflow_datasets as tfds

@@ -1,4 +1,4 @@
-"""The command line in a process of its own, and a look at its progress."""
+"""Runs the build command in a process, and looks at what it is doing."""
 
 import os
 import pathlib
@@ -10,6 +10,7 @@ import pytest
 
 
 def start(data_dir, *arguments, **environment) -> subprocess.Popen:
+  """Starts a build with these arguments and additional variables."""
   return subprocess.Popen(
     [
       *(sys.executable, '-m', 'pipelines.build', '--data_dir', str(data_dir)),
@@ -32,17 +33,20 @@ def workers(process: subprocess.Popen) -> list[psutil.Process]:
 
 
 def wait_until(condition, process: subprocess.Popen):
-  """The first true value of `condition`, while the build runs."""
+  """Waits for a true value of `condition`, and returns it.
+
+  The test fails if the build ends first.
+  """
   while process.poll() is None:
     try:
       if value := condition():
         return value
     except psutil.Error:
-      pass  # A process came or went in the middle of the look.
+      pass  # A process has started or ended in the meantime.
     os.sched_yield()
   pytest.fail(f'The build ended first: {process.communicate()}')
 
 
 def staged_manifests(data_dir: pathlib.Path) -> list[pathlib.Path]:
-  """Those of the shards a build has finished."""
+  """The manifests of the shards that a build has finished."""
   return list(data_dir.glob('cifar10_linac/*/staging*/manifests/*.json'))

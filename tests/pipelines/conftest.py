@@ -1,4 +1,4 @@
-"""A dataset small enough to be built in a second, and the flow to do so."""
+"""A dataset that is built in a second, and the object that builds it."""
 
 import dataclasses
 import pathlib
@@ -40,7 +40,7 @@ class Lab:
     settings: Settings | None = None,
     **fields,
   ) -> DatasetPlan:
-    """The plan of a tiny dataset; `fields` change its transform or source."""
+    """Plans a tiny dataset; `fields` change its transform or source."""
     builder = Cifar10Linac(
       config=LinacBuilderConfig(**TINY | fields),
       data_dir=self.data_dir,
@@ -57,7 +57,7 @@ class Lab:
 
 
 def with_settings(plan: DatasetPlan, **settings) -> DatasetPlan:
-  """The plan with some other settings."""
+  """Copies a plan with some settings changed."""
   settings = dataclasses.replace(plan.settings, **settings)
   return dataclasses.replace(plan, settings=settings)
 
@@ -69,4 +69,5 @@ def is_published(plan: DatasetPlan, depth: Depth = Depth.CONTENTS) -> bool:
 
 @pytest.fixture
 def lab(sample_dir) -> Lab:
+  """A folder for tiny datasets, in which the sample is prepared."""
   return Lab(sample_dir)

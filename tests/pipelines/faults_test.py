@@ -1,4 +1,4 @@
-"""What a build survives: each fault is real, and so is every process.
+"""Faults that a build must survive, each of them real and in real processes.
 
 `benchmarks/faults.py` injects many more, at random moments.
 """
@@ -30,7 +30,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason='only root mounts')
 
 @pytest.fixture(scope='session')
 def undisturbed(tmp_path_factory) -> pathlib.Path:
-  """A data folder with the dataset as it should be."""
+  """A data folder with the dataset as it is without any fault."""
   folder = tmp_path_factory.mktemp('undisturbed')
   linac_tfds.Sample(data_dir=folder).download_and_prepare()
   assert finish(folder)
@@ -60,7 +60,7 @@ def target(data_dir: pathlib.Path) -> pathlib.Path:
 
 
 def files(data_dir: pathlib.Path) -> dict[str, str]:
-  """SHA-256 of all files of the config but the prepared source."""
+  """The SHA-256 of all files of the config, by their paths in its folder."""
   folder = target(data_dir).parent
   return {
     str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -75,7 +75,7 @@ def published(undisturbed, tmp_path) -> pathlib.Path:
   return shutil.copytree(undisturbed, tmp_path / 'data')
 
 
-def test_what_a_killed_driver_leaves_is_mended(
+def test_files_of_a_killed_build_are_repaired(
   undisturbed, sample_dir, all_cores
 ):
   build = start(sample_dir, *CONFIG)
@@ -132,7 +132,7 @@ def test_verify_tells_the_command_that_mends_a_flipped_bit(
   data = bytearray(shard.read_bytes())
   data[len(data) // 2] ^= 1
   shard.write_bytes(data)
-  # Whoever does not read all files cannot notice it.
+  # A build does not read all files, and so cannot notice it.
   assert 'nothing was fitted' in finish(published)
   assert verify.main([str(target(published)), '--quick']) == 1
   command = capsys.readouterr().out.strip().splitlines()[-1]
@@ -176,7 +176,7 @@ def test_a_log_without_room_does_not_hang_a_failing_build(
   staging = sample_dir / 'cifar10_linac' / name
   version, fingerprint = target(undisturbed).name, metadata['fingerprint']
   staging /= f'staging.{version}.{fingerprint[:16]}'
-  # It is in the way of a shard.
+  # A folder has the name of a shard, which then cannot be written.
   (staging / 'cifar10_linac-train.tfrecord-00009-of-00025').mkdir(parents=True)
   (staging / 'build.log').symlink_to('/dev/full')
   assert 'Is a directory' in fail(start(sample_dir, *CONFIG))

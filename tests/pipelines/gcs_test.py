@@ -1,4 +1,4 @@
-"""Datasets in a bucket: built, interrupted, damaged, verified and read."""
+"""Datasets in a bucket are built, interrupted, damaged, verified and read."""
 
 import json
 import re
@@ -25,7 +25,7 @@ OPTIONS = [f'--{name}={value}' for name, value in TINY.items()]
 
 
 def contents(folder) -> dict[str, bytes]:
-  """All files in a folder, by their paths in it."""
+  """The contents of all files in a folder, by their paths in it."""
   return {
     str(path)[len(str(folder)) + 1 :]: path.read_bytes()
     for path in folder.rglob('*')
@@ -35,7 +35,7 @@ def contents(folder) -> dict[str, bytes]:
 
 @pytest.fixture
 def remote(bucket, sample_dir) -> Lab:
-  """A data folder in the bucket, the sample in it, and nothing else."""
+  """A data folder in the bucket that holds only the sample."""
   root = bucket.root / 'data'
   for name, data in contents(sample_dir).items():
     root.fs.pipe_file(f'{root}/{name}', data)
@@ -44,12 +44,13 @@ def remote(bucket, sample_dir) -> Lab:
 
 @pytest.fixture
 def expected(lab) -> dict[str, bytes]:
-  """The files of the dataset that are built on disk."""
+  """The files of the same dataset, built on disk."""
   lab.run(lab.plan())
   return contents(lab.data_dir / 'cifar10_linac')
 
 
 def built(remote: Lab) -> dict[str, bytes]:
+  """The contents of all files of datasets in the bucket."""
   return contents(storage.path(remote.data_dir) / 'cifar10_linac')
 
 

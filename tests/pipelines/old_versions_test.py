@@ -1,4 +1,4 @@
-"""Datasets of version 1.0.2 stay readable; tests/fixtures has them."""
+"""Datasets of version 1.0.2, which tests/fixtures holds, stay readable."""
 
 import pathlib
 import tarfile
@@ -28,7 +28,7 @@ PUBLISHED = {
 
 @pytest.fixture
 def old(sample_dir) -> pathlib.Path:
-  """The folder of the configs, beside the source."""
+  """The folder of all configs, in the data folder of their source."""
   folder = sample_dir / 'cifar10_linac'
   with tarfile.open(FIXTURE) as archive:
     archive.extractall(folder, filter='data')

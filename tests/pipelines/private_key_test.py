@@ -1,4 +1,4 @@
-"""A private key is used, and then found nowhere."""
+"""A private key is used, and found in no file, log or process afterwards."""
 
 import contextlib
 import dataclasses
@@ -32,19 +32,21 @@ FIELDS = {k: v for k, v in TINY.items() if k != 'seed'} | {
 
 
 def spellings(key: int) -> list[bytes]:
+  """The forms in which a key could be found in data."""
   return [
     str(key).encode(),
     f'{key:x}'.encode(),
     f'{key:X}'.encode(),
     struct.pack('<q', key),
     struct.pack('>q', key),
-    # As draws hold it: two words.
+    # A random generator holds it as two words of 32 bits.
     struct.pack('<II', key >> 32, key & 0xFFFFFFFF),
     *(struct.pack(f, key & 0xFFFFFFFF) for f in ['<I', '>I']),
   ]
 
 
 def reveals(data: bytes) -> bool:
+  """Whether the key is found in some data, in any of its forms."""
   return any(spelling in data for spelling in spellings(KEY))
 
 
@@ -57,13 +59,18 @@ def key_file(tmp_path):
 
 
 def command(data_dir, **options):
+  """The command of a small build with a private key."""
   options = {'config_name': 'mine', 'data_dir': data_dir} | FIELDS | options
   arguments = [f'--{name}={value}' for name, value in options.items()]
   return [sys.executable, '-m', 'pipelines.build', *arguments]
 
 
 def run_watched(arguments, environment=()) -> tuple[int, bytes]:
-  """Runs a build; returns its status and all it printed and was started as."""
+  """Runs a build.
+
+  Returns:
+    The exit status, and all output and command lines of its processes.
+  """
   seen = set()
   with subprocess.Popen(
     arguments,
@@ -101,7 +108,7 @@ def plan_of(lab, key_file, name='mine', fields=()):
 
 @pytest.mark.parametrize('by_file', [True, False])
 def test_the_key_is_used_and_found_nowhere(sample_dir, key_file, by_file):
-  """A file and a variable; files are for their owner, as the umask says."""
+  """Passes the key in a file and in a variable; checks modes of files, too."""
   options = {'private_key_file': key_file} if by_file else {}
   environment = {} if by_file else {ENVIRONMENT: hex(KEY)}
   before = set(sample_dir.rglob('*'))
@@ -151,7 +158,7 @@ def test_the_key_is_not_in_the_graph(lab, key_file):
   assert not reveals(repr(plan).encode())
 
 
-def test_the_marker_would_be_found():
+def test_all_spellings_of_the_key_are_found():
   for spelling in spellings(KEY):
     assert reveals(b'x' + spelling + b'x')
 
@@ -161,7 +168,7 @@ def test_the_marker_would_be_found():
   [
     {},
     {'precision': 'float32'},
-    # A reconstruction is much the same under any key.
+    # The last layer is the reconstruction, which is similar for all keys.
     {'representation_layer': 2, 'num_epochs': 20},
     {'representation_layer': 2, 'num_epochs': 20, 'precision': 'float32'},
   ],
@@ -209,7 +216,7 @@ def test_two_names_have_two_ids(lab, key_file):
 @pytest.mark.parametrize(
   ('text', 'shown'), [('secret', 'secret'), (str(2**63), '9223'), ('', '""')]
 )
-def test_what_is_no_key_is_not_shown(lab, key_file, text, shown):
+def test_text_that_is_no_key_is_not_shown(lab, key_file, text, shown):
   key_file.write_text(text)
   with pytest.raises(ValueError, match='must hold one integer') as caught:
     plan_of(lab, key_file)
@@ -234,14 +241,14 @@ def test_bad_arguments_are_refused(sample_dir, options, environment, message):
   assert not list(sample_dir.glob('cifar10_linac*'))
 
 
-def test_a_key_is_not_forgotten_for_want_of_a_name(sample_dir):
+def test_a_key_without_a_config_name_is_refused(sample_dir):
   arguments = [a for a in command(sample_dir) if 'config_name' not in a]
   status, said = run_watched(arguments, {ENVIRONMENT: str(KEY)})
   assert status == 2
   assert 'pass --config_name' in said.decode()
 
 
-def test_what_makes_a_key_worth_less_is_said(lab, key_file):
+def test_a_key_that_is_easy_to_guess_or_read_is_warned_about(lab, key_file):
   plan = plan_of(lab, key_file)
   assert warnings(plan.private_key, plan.config) == []
   key_file.chmod(0o644)

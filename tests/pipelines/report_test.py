@@ -1,4 +1,4 @@
-"""A report tells what is in a dataset, and keeps what is secret."""
+"""A report describes a dataset, and does not give away a private key."""
 
 import base64
 import html
@@ -45,21 +45,22 @@ _PICTURES = {
 
 @pytest.fixture(scope='module')
 def built(tmp_path_factory) -> pathlib.Path:
-  """Where datasets are kept once they are built."""
+  """A folder that keeps the datasets that the tests of this module build."""
   return tmp_path_factory.mktemp('built')
 
 
 def build_once(folder: pathlib.Path, lab, plan: DatasetPlan) -> pathlib.Path:
+  """Builds a dataset and keeps a copy in `folder`, if there is none yet."""
   if not folder.exists():
     lab.run(plan)
-    # The copies have times of their own.
+    # The copies get new times, as after a download.
     shutil.copytree(lab.data_dir, folder, copy_function=shutil.copy)
   return folder / plan.directory.relative_to(lab.data_dir)
 
 
 @pytest.fixture
 def dataset(built, lab) -> pathlib.Path:
-  """18 images in four shards, float64."""
+  """A dataset of 18 images in four shards, in float64."""
   return build_once(built / 'public', lab, lab.plan(_SETTINGS))
 
 
@@ -212,7 +213,7 @@ def test_a_private_key_is_used_and_not_told(
 
 
 def test_names_are_text(dataset):
-  """Of classes and examples, which a source can choose."""
+  """Checks names of classes and examples, which a source can choose."""
   name = '<script>alert(1)</script> $\\frac$ \u202e\n☃ 猫'
   drawn = picture(
     'x',
@@ -258,7 +259,7 @@ def test_channels_are_tiles_in_the_colours_of_three_images():
     (['{}', '--examples=-1'], 'examples=-1 must be at least 0'),
   ],
 )
-def test_what_cannot_be_reported(sample_dir, capsys, arguments, message):
+def test_bad_arguments_are_named(sample_dir, capsys, arguments, message):
   assert main([a.format(sample_dir) for a in arguments]) == 2
   assert message in capsys.readouterr().err
 

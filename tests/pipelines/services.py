@@ -1,4 +1,4 @@
-"""Servers for a test, in processes that share nothing with it but the disk."""
+"""Servers for a test, in processes that share only the disk with it."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-# What a worker on another machine would have, too: Python and this project.
+# A worker on another machine would have no more: Python and this project.
 CLEAN = {
   'PATH': f'{pathlib.Path(sys.executable).parent}:/usr/bin:/bin',
   'HOME': os.environ['HOME'],
@@ -24,11 +24,11 @@ CLEAN = {
 
 @contextlib.contextmanager
 def serve(port: int, *command) -> Iterator[subprocess.Popen]:
-  """Runs a Python module that serves a port; ends it and all that it started.
+  """Runs a Python module that serves a port; ends it and its children.
 
   Args:
-    port: that it opens when it is ready.
-    *command: the module and its arguments.
+    port: The port, which the module opens when it is ready.
+    *command: The name of the module and its arguments.
   """
   process = subprocess.Popen(
     [sys.executable, '-m', *map(str, command)],
@@ -46,13 +46,14 @@ def serve(port: int, *command) -> Iterator[subprocess.Popen]:
 
 
 def free_port() -> int:
-  """A port that nobody uses just now."""
+  """Finds a port that no process uses at the moment."""
   with socket.socket() as server:
     server.bind(('localhost', 0))
     return server.getsockname()[1]
 
 
 def _wait_for(port: int, process: subprocess.Popen) -> None:
+  """Waits until a process serves a port; the test fails after a minute."""
   end = time.monotonic() + 60
   while process.poll() is None and time.monotonic() < end:
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What `pipelines.status` says of builds: running, dead, failed, finished."""
+"""`pipelines.status` describes builds: running, dead, failed, finished."""
 
 import contextlib
 import os
@@ -28,7 +28,7 @@ def begun(lab):
 
 
 def facts(output: str) -> dict[str, str]:
-  """The lines of a status by their names; that of its state is `''`."""
+  """The lines of a status by their names; the name of its state is `''`."""
   lines = [line.split(maxsplit=1) for line in output.splitlines()[1:]]
   return {'': output.partition(': ')[2].splitlines()[0], **dict(lines)}
 
@@ -42,7 +42,7 @@ def test_a_dead_build(begun, capsys, name):
   }
   assert main([str(folders[name])]) == 1
   found = facts(capsys.readouterr().out)
-  assert found[''] == 'stopped; the command that began it goes on'
+  assert found[''] == 'stopped; run the command that began it again to continue'
   assert found['shards'] == '1 of 3'
   assert found['images'] == '50 of 120 (41%)'
   assert found['folder'] == str(begun.staging)
@@ -51,7 +51,7 @@ def test_a_dead_build(begun, capsys, name):
 def test_the_speed_is_that_of_the_last_run(begun, capsys):
   plan = begun.staging / 'plan.json'
   (first,) = begun.staging.glob(f'{MANIFESTS}/*')
-  # Found finished, after a run of yesterday.
+  # An earlier run has finished this shard.
   os.utime(first, (0, 0))
   list(finish_shards(begun.shards()[2:]))
   (last,) = begun.staging.glob(f'{MANIFESTS}/*test*')
@@ -79,7 +79,7 @@ def test_bad_examples_are_counted_and_named(lab, capsys):
   output = capsys.readouterr().out
   assert facts(output)['bad'] == '50 examples'
   assert re.search(
-    r"'train_00049': its fit has [\d.]+ dB, min_psnr=300", output
+    r"'train_00049': its fit has [\d.]+ dB, less than min_psnr=300", output
   )
 
 
@@ -135,11 +135,11 @@ def test_the_speed_of_a_finished_build(lab, tmp_path):
     os.utime(plan.directory / MANIFESTS / f'{name}.json', (at + 1, at + 1))
   dataset = open_published(plan.directory)
   assert build_rate(dataset) == 70 / 25  # All but the first shard's 50.
-  # The times of a copy tell none.
+  # The times of a copy say nothing about the speed of the build.
   copy = tmp_path / plan.directory.relative_to(lab.data_dir)
   shutil.copytree(plan.directory, copy, copy_function=shutil.copy)
   assert build_rate(open_published(copy)) is None
-  # Nor do those of a part.
+  # Neither do those of a dataset with a missing shard.
   (plan.directory / names[1]).unlink()
   assert build_rate(dataset) is None
 
@@ -162,7 +162,7 @@ def test_a_build_that_has_no_plan_yet(lab, capsys):
 
 
 @pytest.mark.parametrize('name', ['nowhere', 'sample', 'sample/1.0.0'])
-def test_where_there_is_no_build(sample_dir, capsys, name):
+def test_a_folder_without_a_build_is_refused(sample_dir, capsys, name):
   assert main([str(sample_dir / name)]) == 2
   assert 'holds no LINAC dataset' in capsys.readouterr().err
 
@@ -208,7 +208,7 @@ def test_watching_can_be_interrupted(begun, capsys, monkeypatch):
   monkeypatch.setattr('pipelines.status.time.sleep', sleep)
   with lock.only_build_in(begun.directory.parent):
     assert main([str(begun.directory), '--watch']) == 130
-  assert 'the build goes on' in capsys.readouterr().err
+  assert 'The build continues' in capsys.readouterr().err
 
 
 def test_watching_a_dead_build_says_so_at_once(begun, capsys):

@@ -1,4 +1,4 @@
-"""Sound datasets are found sound, and what is wrong with others is named."""
+"""`pipelines.verify` passes sound datasets, and names damage in others."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ MANIFEST = f'manifests/{SHARD}.json'
 
 @pytest.fixture
 def dataset(request, lab, tmp_path_factory) -> pathlib.Path:
-  """A published dataset to damage, beside its source; of a kind of `KINDS`."""
+  """A published dataset of one of the `KINDS`, beside its source, to damage."""
   kind = getattr(request, 'param', 'tfrecord')
   root = tmp_path_factory.getbasetemp() / f'verify_{kind}'
   if not root.exists():
@@ -51,7 +51,10 @@ def dataset(request, lab, tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture
 def verify(dataset, capsys):
-  """Runs the command; returns its status, what each check says, and all."""
+  """A function that runs the command.
+
+  It returns the exit status, the result of each check and the whole output.
+  """
 
   def run(*arguments):
     status = main([str(dataset), *arguments])
@@ -63,13 +66,13 @@ def verify(dataset, capsys):
 
 
 def forge(directory: pathlib.Path, alter) -> None:
-  """Alters the examples of the first shard, and its manifest to match."""
+  """Alters the examples of the first shard, and makes its manifest match."""
   dataset = open_published(directory)
   plan, shard = dataset.plan, dataset.plan.shards()[0]
   name = plan.file_name(shard)
   examples = list(read_examples(dataset.plan, dataset.directory / name))
   alter(examples)
-  save_plan(plan)  # Else nobody wants the shard.
+  save_plan(plan)  # Without a plan, no shard is written.
   write_shard(plan, shard, iter(examples))
   (plan.staging / name).rename(directory / name)
   manifest = f'manifests/{name}.json'
@@ -77,7 +80,7 @@ def forge(directory: pathlib.Path, alter) -> None:
 
 
 def edit(path: pathlib.Path, *keys, value) -> None:
-  """Sets a value in a JSON file; a manifest keeps a right checksum."""
+  """Sets a value in a JSON file, and the checksum of a manifest to match."""
   content = json.loads(path.read_text())
   *parents, last = keys
   inner = content
@@ -123,7 +126,10 @@ def flip(path):
 
 
 def rewrite(directory, count):
-  """Keeps or adds records of a shard; its manifest tells the file only."""
+  """Keeps `count` records of a shard or repeats some.
+
+  Its manifest then matches the file, but not the number of its examples.
+  """
   path = directory / SHARD
   records = list(read_records(path))
   write_records(path, [*records, *records][:count])

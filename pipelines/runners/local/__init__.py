@@ -1,6 +1,6 @@
-"""Builds on this machine: one worker process per GPU, or pinned to each core.
+"""The runner of this machine: one worker process per GPU, or else per core.
 
-`launch` starts a driver process and follows it; the driver runs Beam's
-FnApiRunner and starts the workers. Whatever Beam does to its process (threads
-that never end, environment variables) stays out of the caller's.
+`launch` starts a driver process and follows it. The driver runs Beam's
+FnApiRunner, which starts the workers. Beam leaves threads and environment
+variables behind; in a driver process they do not disturb the caller.
 """

@@ -1,4 +1,4 @@
-"""What fits images on this machine: its NVIDIA GPUs or else its CPU cores."""
+"""The devices of this machine that fit: its NVIDIA GPUs, or else its cores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import psutil
 
-# A worker's own footprint: Beam, JAX and a batch of examples.
+# The memory of a worker, in bytes: Beam, JAX and a batch of examples.
 _WORKER_BYTES = 2**30
 
 
@@ -20,8 +20,8 @@ class Gpu:
   """A GPU that JAX can use.
 
   Attributes:
-    uuid: names it in `CUDA_VISIBLE_DEVICES`.
-    name: of its kind.
+    uuid: The UUID, which names it in `CUDA_VISIBLE_DEVICES`.
+    name: The name of its model, such as `'NVIDIA H200'`.
   """
 
   uuid: str
@@ -30,9 +30,10 @@ class Gpu:
 
 @functools.cache
 def gpus() -> tuple[Gpu, ...]:
-  """The GPUs that this process may use and JAX has a plugin for.
+  """Lists the GPUs that this process may use and that JAX has a plugin for.
 
-  `JAX_PLATFORMS=cpu` and `CUDA_VISIBLE_DEVICES` are heeded.
+  `JAX_PLATFORMS=cpu` rules out all GPUs, and `CUDA_VISIBLE_DEVICES` those that
+  it does not name.
   """
   if not _jax_may_use_gpus():
     return ()
@@ -51,6 +52,7 @@ def gpus() -> tuple[Gpu, ...]:
 
 
 def _jax_may_use_gpus() -> bool:
+  """Whether JAX has a plugin for GPUs and is not told to leave them alone."""
   platforms = os.environ.get('JAX_PLATFORMS') or 'cuda'
   plugins = importlib.metadata.entry_points(group='jax_plugins')
   return not {'cuda', 'gpu'}.isdisjoint(platforms.split(',')) and any(
@@ -59,11 +61,11 @@ def _jax_may_use_gpus() -> bool:
 
 
 def parse_gpus(table: str, visible: str | None) -> Iterator[Gpu]:
-  """The GPUs that CUDA would show, in its order.
+  """Yields the GPUs that CUDA would show, in its order.
 
   Args:
-    table: nvidia-smi's rows of index, UUID and name.
-    visible: `CUDA_VISIBLE_DEVICES`, if it is set.
+    table: The output of nvidia-smi, with rows of index, UUID and name.
+    visible: The value of `CUDA_VISIBLE_DEVICES`, or None if it is not set.
   """
   rows = [line.split(', ') for line in table.splitlines()]
   found = {
@@ -72,29 +74,29 @@ def parse_gpus(table: str, visible: str | None) -> Iterator[Gpu]:
   names = [row[0] for row in rows] if visible is None else visible.split(',')
   for name in names:
     if name.strip() not in found:
-      return  # CUDA too stops at the first that is not there.
+      return  # CUDA, too, stops at the first name that it does not know.
     yield found[name.strip()]
 
 
 def num_cores() -> int:
-  """Cores this process may use."""
+  """The number of cores that this process may use."""
   if hasattr(os, 'sched_getaffinity'):  # Linux only.
     return len(os.sched_getaffinity(0))
   return os.cpu_count() or 1
 
 
 def most_workers() -> int:
-  """Worker processes that have a device of their own."""
+  """The most worker processes that can have a device of their own."""
   return len(gpus()) or num_cores()
 
 
 def default_workers() -> int:
-  """One worker per device, fewer where memory is short."""
+  """The default number of workers: one per device, fewer if memory is short."""
   memory = psutil.virtual_memory().available
   return max(1, min(most_workers(), int(memory / _WORKER_BYTES)))
 
 
 def describe(num_workers: int) -> str:
-  """Such as `2 cores`, `1 NVIDIA H200`."""
+  """Names the devices of some workers, such as `2 cores` or `1 NVIDIA H200`."""
   kind = gpus()[0].name if gpus() else 'core' + 's' * (num_workers > 1)
   return f'{num_workers} {kind}'

@@ -1,7 +1,8 @@
-"""The driver process of a local build: runs the pipeline on FnApiRunner.
+"""The driver process of a local build, which runs the pipeline on FnApiRunner.
 
-Started by `launch`, as `python -m pipelines.runners.local.driver PARENT WORKERS
-STAGING...`.
+`launch` starts it as `python -m pipelines.runners.local.driver PARENT WORKERS
+STAGING...`, with its own process id, the number of workers and the staging
+folders of the datasets.
 """
 
 import json
@@ -32,13 +33,18 @@ from pipelines.worker import metrics
 
 
 def main(argv: list[str]) -> int:
-  """Returns the exit status."""
+  """Runs the pipeline and returns the exit status.
+
+  The reason of a failure, or the totals of the metrics, go to the process that
+  started this one.
+  """
   caller, num_workers, *stagings = argv
   lock.share()
   parent.end_with(int(caller))
   os.environ[DRIVER_PID] = str(os.getpid())
   threading.excepthook = _end_when_a_worker_died
-  # Its advice on the running mode does not know of our own environment.
+  # Beam would advise another running mode, since it does not know that this
+  # environment starts a process for each worker.
   logging.getLogger('apache_beam.runners.portability').setLevel(logging.ERROR)
 
   # Workers inherit this process's environment.
@@ -67,18 +73,20 @@ def main(argv: list[str]) -> int:
 
 
 def _end_when_a_worker_died(args: threading.ExceptHookArgs) -> None:
-  """Ends the run: Beam would wait for ever for a worker that is gone.
+  """Ends this process if a thread of Beam's reports that a worker has died.
 
-  Beam's thread that waits for a worker process raises when it fails.
+  Beam itself would wait forever for that worker. The thread that starts a
+  worker process raises an exception when the process fails.
   """
   if args.thread and args.thread.name == 'run_worker':
     parent.tell(parent.REASON, str(args.exc_value))
-    # The other workers follow this process.
+    # The other workers notice that this process is gone, and end, too.
     os._exit(WORKER_DIED)
   threading.__excepthook__(args)
 
 
 if __name__ == '__main__':
   status = main(sys.argv[1:])
-  # All is done and told. Taken down in order, Beam's threads take a second.
+  # The work is done and its result is sent. To end Beam's threads in order
+  # would take another second.
   os._exit(status)

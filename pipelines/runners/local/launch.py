@@ -30,13 +30,18 @@ from pipelines.runners.local.parent import (
 from pipelines.runners.progress import Progress
 
 LOG_FILE = 'build.log'
-_LOG = logging.getLogger(__name__)
+_LOGGER = logging.getLogger(__name__)
 
 
 def run(
   plans: list[DatasetPlan], num_workers: int, progress: Progress
 ) -> Counter[str]:
-  """Builds datasets whose plans are saved.
+  """Builds datasets whose plans are saved in their staging folders.
+
+  Args:
+    plans: The plans of the datasets.
+    num_workers: The number of worker processes.
+    progress: The progress bar to update.
 
   Returns:
     The totals of the workers' metrics, by name.
@@ -44,13 +49,14 @@ def run(
   Raises:
     BuildError: if a worker died or the pipeline failed.
   """
-  log = _log(plans)
-  # The last lines that are for this process, by their marks.
-  told = {REASON: 'its log says more', METRICS: '{}'}
+  log = _log_path(plans)
+  # The driver marks the lines that are for this process, and the last line of
+  # each mark counts.
+  messages = {REASON: 'its log says more', METRICS: '{}'}
   with open(log, 'wb', buffering=0) as log_file:
     driver = _start(plans, num_workers)
     keeper = threading.Thread(
-      target=_keep_log, args=(driver.stdout, log_file, told), daemon=True
+      target=_keep_log, args=(driver.stdout, log_file, messages), daemon=True
     )
     keeper.start()
     try:
@@ -58,33 +64,35 @@ def run(
         time.sleep(0.3)
         progress.update()
     except KeyboardInterrupt:
-      _remove_own(log, plans)
+      _remove_temporary(log, plans)
       raise
     finally:
       _end(driver)
       keeper.join(timeout=10)
-  reason = told[REASON]
+  reason = messages[REASON]
   if driver.returncode == WORKER_DIED:
     raise BuildError(
       f'A worker process died: {reason}. A return code of 137 or -9 most '
-      'often means that memory was short; then a smaller --direct_num_workers '
-      f'than {num_workers} helps.\nFinished shards are kept: run the same '
-      f'command again to go on. The log is {log}.'
+      'often means that memory was short; then pass a --direct_num_workers '
+      f'below {num_workers}.\nFinished shards are kept: run the same command '
+      f'again to continue. The log is {log}.'
     )
   if driver.returncode:
     if driver.returncode < 0:
       reason = f'signal {-driver.returncode} ended its driver process.'
     raise BuildError(
       f'The build failed: {reason}\nFinished shards are kept: run the '
-      f'same command again to go on. The log is {log}.'
+      f'same command again to continue. The log is {log}.'
     )
-  _remove_own(log, plans)
-  return Counter(json.loads(told[METRICS]))
+  _remove_temporary(log, plans)
+  return Counter(json.loads(messages[METRICS]))
 
 
-def _log(plans: list[DatasetPlan]) -> pathlib.Path:
+def _log_path(plans: list[DatasetPlan]) -> pathlib.Path:
+  """The path of the log: in the staging folder, or a new temporary file."""
   plan = plans[0]
-  # Its staging may be gone before the others are finished.
+  # With several datasets, the staging folder of the first one may be removed
+  # long before the build ends.
   if len(plans) > 1 or storage.is_remote(plan.staging):
     file, name = tempfile.mkstemp(prefix='linac-', suffix=f'-{LOG_FILE}')
     os.close(file)
@@ -92,30 +100,42 @@ def _log(plans: list[DatasetPlan]) -> pathlib.Path:
   return plan.staging / LOG_FILE
 
 
-def _remove_own(log: pathlib.Path, plans: list[DatasetPlan]) -> None:
-  """Removes a log that is in no staging folder, which it would go with."""
+def _remove_temporary(log: pathlib.Path, plans: list[DatasetPlan]) -> None:
+  """Removes the log if it is a temporary file.
+
+  A log in a staging folder is removed together with that folder.
+  """
   if log.parent != plans[0].staging:
-    log.unlink(missing_ok=True)  # Folders for such files are swept.
+    # The system may have cleaned up its temporary files in the meantime.
+    log.unlink(missing_ok=True)
 
 
-def _keep_log(lines: IO[bytes], log_file: IO[bytes], told: dict) -> None:
-  """Copies what a driver and its workers say, as far as the disk has room.
+def _keep_log(lines: IO[bytes], log_file: IO[bytes], messages: dict) -> None:
+  """Copies the output of the driver and its workers into a file.
 
-  If they wrote into the file themselves, a full disk would hang them.
+  If they wrote into the file themselves, a full disk would stop them.
+
+  Args:
+    lines: The output.
+    log_file: The file. Lines for which the disk has no room are left out.
+    messages: A dict by mark. The last line of the output with each mark is
+      stored in it.
   """
   with lines:
     for line in lines:
-      with contextlib.suppress(OSError, ValueError):  # Full, or closed.
+      # The disk may be full, or `run` may have closed the file.
+      with contextlib.suppress(OSError, ValueError):
         log_file.write(line)
       text = line.decode(errors='replace').rstrip()
       if text:
-        _LOG.info('%s', printable(text))
-      for mark in told:
+        _LOGGER.info('%s', printable(text))
+      for mark in messages:
         if text.startswith(mark):
-          told[mark] = text.removeprefix(mark)
+          messages[mark] = text.removeprefix(mark)
 
 
 def _start(plans: list[DatasetPlan], num_workers: int) -> subprocess.Popen:
+  """Starts the driver in a process group of its own."""
   arguments = [os.getpid(), num_workers, *(plan.staging for plan in plans)]
   command, imports = processes.python_module(
     'pipelines.runners.local.driver', *arguments
@@ -125,26 +145,30 @@ def _start(plans: list[DatasetPlan], num_workers: int) -> subprocess.Popen:
     env=os.environ | environment(plans) | imports,
     stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT,
-    # Ctrl-C is for this process; it ends the others itself.
+    # Ctrl-C then reaches only this process, which ends the others.
     start_new_session=True,
   )
 
 
 def environment(plans: list[DatasetPlan]) -> dict[str, str]:
-  """What the processes of a build find in theirs."""
+  """The environment variables for the processes of a build.
+
+  Args:
+    plans: The plans of the datasets.
+  """
   return {
     lock.FOLDERS: '\n'.join(str(plan.staging.parent) for plan in plans),
-    # TFDS then uses the client that this project uses, not TensorFlow's.
+    # TFDS then uses this project's client for buckets, not TensorFlow's.
     'EPATH_USE_TF': 'false',
-    # Workers are one per core: a library's own threads would only compete.
+    # There is a worker per core, so threads of libraries would only compete.
     'OMP_NUM_THREADS': '1',
     'OPENBLAS_NUM_THREADS': '1',
-    # A GPU that fails ends the build instead of leaving it to a core.
+    # If a GPU fails, the build must end and not continue on a core.
     'JAX_PLATFORMS': 'cuda' if devices.gpus() else 'cpu',
-    # As nvidia-smi numbers them.
+    # CUDA then numbers GPUs in the same order as nvidia-smi.
     'CUDA_DEVICE_ORDER': 'PCI_BUS_ID',
     GPUS: ','.join(gpu.uuid for gpu in devices.gpus()),
-    LOG_LEVEL: 'INFO' if _LOG.isEnabledFor(logging.INFO) else 'WARNING',
+    LOG_LEVEL: 'INFO' if _LOGGER.isEnabledFor(logging.INFO) else 'WARNING',
   }
 
 

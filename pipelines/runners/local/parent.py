@@ -1,4 +1,7 @@
-"""What the processes of a local build know of one another."""
+"""The link between the processes of a local build: variables, marks, exits.
+
+The process of the command starts the driver, and the driver starts the workers.
+"""
 
 import contextlib
 import os
@@ -8,35 +11,40 @@ import time
 
 import psutil
 
-# Environment variables for workers: their driver's process id.
+# Environment variables of workers. The first one holds their driver's process
+# id.
 DRIVER_PID = 'LINAC_DRIVER_PID'
-# The GPUs to share out among workers, separated by commas.
+# The UUIDs of the GPUs to distribute among workers, separated by commas.
 GPUS = 'LINAC_GPUS'
-# What they log: INFO or WARNING, and what is graver.
+# The least severe messages that they log, INFO or WARNING.
 LOG_LEVEL = 'LINAC_LOG_LEVEL'
-# Marks the line of a driver's log that says why it failed.
+# The start of the line in a driver's output that says why it failed.
 REASON = 'REASON: '
-# Marks the line that says what its workers counted, as JSON.
+# The start of the line that holds the totals of the workers' metrics, as JSON.
 METRICS = 'METRICS: '
-# Exit status of a driver that lost a worker.
+# The exit status of a driver that lost a worker.
 WORKER_DIED = 70
 
 
 def tell(mark: str, text: str) -> None:
-  """Tells the process that follows this driver something, on a line of its own.
+  """Sends a marked line to the process that started this driver.
 
-  Others write into the same pipe: this is one write, and begins after what they
-  may have left unfinished.
+  The workers write into the same pipe. So the line is sent by a single write,
+  and starts with a newline in case a worker has not ended its last line.
+
+  Args:
+    mark: `REASON` or `METRICS`.
+    text: The rest of the line.
   """
   os.write(sys.stderr.fileno(), f'\n{mark}{text}\n'.encode())
 
 
 def end_with(pid: int) -> None:
-  """Watches process `pid` from a thread; ends this process soon after it."""
+  """Starts a thread that ends this process soon after process `pid` ends."""
   parent = psutil.Process(pid)
 
   def watch():
-    # is_running also tells a reused pid from the process it was.
+    # is_running is false, too, if another process has got the same id since.
     with contextlib.suppress(psutil.NoSuchProcess):
       while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
         time.sleep(1)

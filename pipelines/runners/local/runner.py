@@ -1,4 +1,4 @@
-"""The runner of this machine: worker processes, one per GPU or core."""
+"""The local runner: it checks the number of workers and starts the build."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipelines.runners.runner import Runner
 
 
 class LocalRunner(Runner):
-  """Runs worker processes on this machine."""
+  """A runner with worker processes on this machine, one per GPU or core."""
 
   is_local = True
   ignored = ('accelerator', 'worker_ram', 'compilation_cache')
@@ -23,11 +23,12 @@ class LocalRunner(Runner):
     if number and number > most:
       raise ValueError(
         f'direct_num_workers={number} is more than the '
-        f'{devices.describe(most)} of this machine, one for each.'
+        f'{devices.describe(most)} of this machine, and each worker needs one; '
+        f'pass {most} or less.'
       )
 
   def num_workers(self, settings: Settings) -> int:
-    """The number of worker processes."""
+    """The number of worker processes: the user's choice, or the default."""
     return settings.direct_num_workers or devices.default_workers()
 
   def run(

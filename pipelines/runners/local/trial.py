@@ -1,7 +1,7 @@
-"""Fits and writes two images as a worker would, to tell what a build takes.
+"""Fits and writes two images as a worker would, to estimate a build.
 
-The process that does so is started by `run`, as `python -m
-pipelines.local.trial STAGING`.
+`run` starts a process for this, as `python -m pipelines.runners.local.trial
+STAGING`.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _NUM_IMAGES = 2
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-  """What an image of a build costs.
+  """The measured cost of an image.
 
   Attributes:
-    seconds: of a worker's time, once its program is compiled.
-    num_bytes: of the shard's file.
+    seconds: The time of a worker for one image, in seconds, without compiling.
+    num_bytes: The size of one image in a shard's file, in bytes.
   """
 
   seconds: float
@@ -39,10 +39,13 @@ class Trial:
 
 
 def run(plan: DatasetPlan) -> Trial:
-  """Tries the first two images of a plan, in a folder of their own.
+  """Fits and writes the first two images of a plan in a temporary folder.
+
+  Args:
+    plan: The plan of the dataset, which need not be saved.
 
   Raises:
-    BuildError: if they cannot be fitted here.
+    BuildError: if they cannot be fitted on this machine.
   """
   split, size = plan.splits[0]
   with tempfile.TemporaryDirectory() as folder:
@@ -50,12 +53,12 @@ def run(plan: DatasetPlan) -> Trial:
       plan,
       data_dir=folder,
       splits=((split, min(size, _NUM_IMAGES)),),
-      # Its digests are of other shards.
+      # The digests belong to whole shards, which this plan does not have.
       source=dataclasses.replace(plan.source, digests={}),
       settings=dataclasses.replace(
         plan.settings,
         examples_per_shard=None,
-        min_psnr=None,  # Bad examples would not be written.
+        min_psnr=None,  # No image may be left out: its size is needed.
       ),
     )
     save_plan(small)
@@ -77,11 +80,11 @@ def run(plan: DatasetPlan) -> Trial:
 
 
 def main(staging: str) -> None:
-  """Prints a `Trial` as JSON."""
+  """Fits and writes the images of a saved plan; prints a `Trial` as JSON."""
   from pipelines.runners.local.worker import take_device
 
   take_device(0)
-  # They import JAX, which looks for its devices.
+  # These import JAX, which must see only the device of this process.
   from pipelines.worker.device import images_per_batch
   from pipelines.worker.fit_examples import fit_examples
   from pipelines.worker.read_source import read_source
@@ -91,16 +94,18 @@ def main(staging: str) -> None:
   (shard,) = plan.shards()
   examples = list(read_source(plan, shard.split, shard.start, shard.stop))
   for _ in fit_examples(plan, iter(examples)):
-    pass  # Compiles the program.
+    pass  # The first fit compiles the program, which is not measured.
   start = time.monotonic()
   manifest = write_shard(plan, shard, fit_examples(plan, iter(examples)))
   seconds = time.monotonic() - start
   size = images_per_batch(plan)
-  fitted = -(-len(examples) // size) * size  # A batch is padded.
+  # A batch that is not full is padded, and takes as long as a full one.
+  fitted = -(-len(examples) // size) * size
   trial = Trial(seconds / fitted, manifest.file_bytes / len(examples))
   print(json.dumps(dataclasses.asdict(trial)))
 
 
 if __name__ == '__main__':
-  with contextlib.suppress(KeyboardInterrupt):  # Told by who started this.
+  # The process that started this one reports Ctrl-C.
+  with contextlib.suppress(KeyboardInterrupt):
     main(sys.argv[1])

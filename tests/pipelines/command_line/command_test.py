@@ -1,4 +1,4 @@
-"""The text of a command stands for an equal command, whatever its options."""
+"""Parsing the text of a command gives an equal command, with any options."""
 
 import dataclasses
 import typing
@@ -17,7 +17,7 @@ from pipelines.preparation.make_plan import make_plan
 WORDS = st.text('abcxyz0189./_-', min_size=1).filter(
   lambda text: text[0] not in '-./_'
 )
-# Values of options that are no plain text.
+# The values of options for which not every text works.
 SPECIAL = {
   'source': st.sampled_from(['cifar10', 'sample', 'cifar10_corrupted/fog_1']),
   'runner': st.none(),  # Beam's parser takes seconds.
@@ -38,7 +38,7 @@ FIELDS = {
 
 
 def values(kind: type) -> dict:
-  """A strategy for each declared option of a dataclass."""
+  """Makes a strategy for each declared option of a dataclass."""
   hints, found = typing.get_type_hints(kind), {}
   for field in dataclasses.fields(kind):
     if not (facts := field.metadata):
@@ -58,6 +58,7 @@ def values(kind: type) -> dict:
 
 @st.composite
 def commands(draw) -> Command:
+  """Draws commands with any options."""
   given = {name: draw(value) for name, value in values(Command).items()}
   seeds = st.integers(-(2**63), 2**63 - 1)
   return Command(

@@ -1,4 +1,4 @@
-"""Options from a TOML file, beside those of the command line."""
+"""Options from a TOML file, together with those of the command line."""
 
 import pytest
 from apache_beam.options import pipeline_options
@@ -91,6 +91,6 @@ def test_options_of_a_runner(parse):
     ('seed = 1.5', "seed='1.5' is invalid"),
   ],
 )
-def test_what_is_wrong_is_named(parse, text, message):
+def test_errors_in_a_file_are_named(parse, text, message):
   with pytest.raises(ValueError, match=message):
     parse(text)

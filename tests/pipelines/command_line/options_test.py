@@ -121,7 +121,7 @@ def test_bad_options_are_named(argv, message):
 
 
 def test_no_option_of_ours_is_beams():
-  """A clash would break Beam's parsing on workers."""
+  """Checks names, since a clash would break Beam's parsing on workers."""
   shared_on_purpose = {'--runner', '--direct_num_workers', '--help', '-h'}
   parser = arguments.beam_parser()
   ours = set(arguments.build_parser()._option_string_actions)

@@ -44,7 +44,7 @@ def test_neighbours_are_shown_as_a_range():
     (f'0:{10**30}', 'one run builds up to 500'),
   ],
 )
-def test_what_is_no_seeds_is_named(text, message):
+def test_bad_texts_of_seeds_are_named(text, message):
   with pytest.raises(ValueError, match=message):
     seed_ranges.parse(text)
 

@@ -54,7 +54,7 @@ def test_a_full_disk_is_refused(lab, monkeypatch):
     check_space([lab.plan()])
 
 
-def test_room_is_for_all_datasets_or_for_none(lab, monkeypatch):
+def test_a_disk_must_have_room_for_all_datasets(lab, monkeypatch):
   plans = [lab.plan(seed=1), lab.plan(seed=2)]
   usage = types.SimpleNamespace(free=3_000_000)
   monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage)
@@ -104,7 +104,7 @@ def test_a_finished_build_needs_no_space(lab, monkeypatch, is_visible):
   check_space([lab.plan(settings)])
 
 
-def test_shards_of_another_dataset_are_no_ones_room(lab, monkeypatch):
+def test_shards_of_another_dataset_save_no_space(lab, monkeypatch):
   settings = Settings(max_examples_per_split=2)
   plan = lab.plan(settings)
   lab.run(plan)

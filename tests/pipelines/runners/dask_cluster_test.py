@@ -1,4 +1,4 @@
-"""A Dask cluster, really run; see the script for what it does."""
+"""A build on a real Dask cluster; `benchmarks/dask_cluster.py` describes it."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip('distributed')
 
 
-# A Dask build without a loss is among those of docs/runners.md.
+# The tests of docs/runners.md run a Dask build in which no worker dies.
 @pytest.mark.nightly
 def test_a_worker_killed_in_mid_build_costs_nothing(all_cores):
   script = subprocess.run(

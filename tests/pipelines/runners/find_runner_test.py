@@ -34,7 +34,7 @@ def test_a_runner_is_found_by_its_name(name, kind):
     (
       'DataflowRunner',
       {'accelerator': 'nvidia-l4'},
-      "accelerator='nvidia-l4' is none",
+      "accelerator='nvidia-l4' is no accelerator",
     ),
     ('DataflowRunner', {'accelerator': 'type:nvidia-l4;count:2'}, 'count:1'),
     (

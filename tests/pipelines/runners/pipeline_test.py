@@ -87,7 +87,7 @@ def test_a_dataset_that_fails_does_not_hold_up_another(lab):
 
 
 def test_the_flow_is_a_line():
-  """DaskRunner silently skips branches, and outputs with tags."""
+  """Checks for branches and tagged outputs, which DaskRunner silently skips."""
   root = beam.Pipeline(runner=FnApiRunner())
   build_datasets(root, ['staging'])
   steps = root.transforms_stack[0].parts

@@ -1,4 +1,4 @@
-"""Workers in processes of their own that share nothing but the data folder."""
+"""A build whose workers share only the data folder with its driver."""
 
 import apache_beam as beam
 import pytest
@@ -25,7 +25,7 @@ def files(config_dir):
 
 @pytest.fixture
 def sent(tmp_path):
-  """Where the job service keeps what comes with a job."""
+  """The folder where the job service keeps the files of a job."""
   return tmp_path / 'sent'
 
 
@@ -47,7 +47,7 @@ def portable_runner(sent):
 
 @pytest.mark.nightly
 def test_a_portable_build(lab, tmp_path, portable_runner, sent):
-  """The command, as a user runs it; where it runs, JAX could not fit."""
+  """Runs the command as a user does; JAX could not fit in its own process."""
   plan = lab.plan()
   lab.run(plan)
   build = start(
@@ -62,13 +62,13 @@ def test_a_portable_build(lab, tmp_path, portable_runner, sent):
   assert '120 fitted' in output
   (config_dir,) = tmp_path.glob('data/cifar10_linac/sample_*')
   assert files(config_dir) == files(plan.directory.parent)
-  # Beam sends a list of the driver's packages along; nothing of ours is.
+  # Beam sends a list of the driver's packages, and no file of this project.
   (listing,) = (path for path in sent.rglob('*') if path.is_file())
   assert listing.name.endswith('submission_environment_dependencies.txt')
 
 
 def test_a_job_holds_no_payload(lab):
-  """Not even its 120 shards: the workers read the plan."""
+  """Checks that the graph does not list the shards; workers read the plan."""
   plan = lab.plan(Settings(examples_per_shard=1))
   root = beam.Pipeline(runner=FnApiRunner())
   build_datasets(root, [str(plan.staging)])

@@ -1,4 +1,4 @@
-"""An example that cannot be fitted: nothing is published, or all others are."""
+"""Bad examples: nothing is published, or all other examples are."""
 
 import dataclasses
 import json
@@ -18,7 +18,7 @@ REASON = 'it cannot be parsed'
 
 @pytest.fixture
 def damaged(lab):
-  """A plan whose source has spoiled records, a whole shard of `train`."""
+  """A plan whose source has two damaged records, a whole shard of `train`."""
   builder = linac_tfds.Sample(
     data_dir=lab.data_dir / 'damaged', file_format='tfrecord'
   )
@@ -35,7 +35,7 @@ def damaged(lab):
 
 
 def shard_files(folder):
-  """Name and inode of each shard."""
+  """The inode of each shard, by its name."""
   return {path.name: path.stat().st_ino for path in folder.glob('*linac-*')}
 
 

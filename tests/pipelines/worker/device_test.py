@@ -1,4 +1,4 @@
-"""What a worker process does to itself before it fits."""
+"""A worker process prepares its device: compiled programs, and GPUs."""
 
 import os
 import pathlib
@@ -21,7 +21,7 @@ CONFIG = LinacConfig(num_epochs=1, width=16, num_layers=3)
 
 @pytest.fixture
 def fit_afresh():
-  """Fits as a new process would, which has to compile or to find a program."""
+  """A fit as in a new process, which must compile a program or find one."""
 
   def fit(cache=None) -> bytes:
     jax.clear_caches()
@@ -42,7 +42,7 @@ def test_programs_of_others_are_found_and_change_no_bits(fit_afresh, tmp_path):
   expected = fit_afresh()
   assert fit_afresh(tmp_path) == expected
   (program,) = programs(tmp_path)
-  # None that was compiled here runs on a CPU of other instructions.
+  # A CPU with other instructions must not find a program of this one.
   assert program.parent.name.startswith('cpu-')
   written = program.stat().st_mtime_ns
   assert fit_afresh(tmp_path) == expected

@@ -1,4 +1,4 @@
-"""Metrics as a runner has them, by name."""
+"""The metrics that a runner has after a pipeline, by name."""
 
 import time
 
@@ -54,7 +54,7 @@ def test_fits_are_measured(lab):
   assert (psnr.min, psnr.max) == tuple(round(1000 * x) for x in extremes)
 
 
-def test_what_is_bad_is_counted(lab):
+def test_bad_examples_are_counted(lab):
   plan = lab.plan(SETTINGS, learning_rate=1e300)
   result = lab.run(plan)
   assert query(result, 'bad_examples') == 60
@@ -76,7 +76,7 @@ def test_totals_are_of_all_datasets(lab):
   assert totals['psnr_millidecibels'] > 0
 
 
-def test_a_batch_that_stands_in_line_is_not_at_the_device():
+def test_the_time_that_a_batch_waits_for_the_device_does_not_count():
   images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), np.uint8)
   config = LinacConfig(num_epochs=1)
   start_fit(images[:1], config, 1).result()  # Compiles.

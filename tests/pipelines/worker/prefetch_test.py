@@ -1,4 +1,4 @@
-"""Items made ahead come in order, errors included, and not too many."""
+"""Items that are made ahead come in order, errors too, and only a few."""
 
 import itertools
 import threading
@@ -39,7 +39,7 @@ def test_an_error_comes_after_the_items_before_it():
     next(ahead)
 
 
-def test_whoever_stops_early_leaves_no_thread_and_few_items():
+def test_a_caller_that_stops_early_leaves_no_thread_and_few_items():
   items = itertools.count()
   ahead = prefetch(items)
   assert next(ahead) == 0

@@ -1,4 +1,4 @@
-"""Sources of several shapes, read as TFDS reads them, but in order."""
+"""Sources of several shapes give the same examples as TFDS, in order."""
 
 import dataclasses
 import json
@@ -169,7 +169,7 @@ def edit_json(path, change):
 
 @pytest.fixture
 def foreign(sample_dir):
-  """The sample as somebody else's dataset, of which there is no code here."""
+  """The sample as a dataset of somebody else, without its builder's code."""
   folder = shutil.copytree(
     sample_dir / 'sample' / '1.0.0', sample_dir / 'foreign' / '1.0.0'
   )
@@ -229,8 +229,8 @@ def test_damaged_metadata_are_no_source(foreign, text):
 
 
 @pytest.mark.parametrize('file_format', ['tfrecord', 'array_record'])
-def test_what_is_no_labelled_image_is_bad(lab, file_format):
-  """Of a hostile source, or one whose builder had a mistake."""
+def test_records_that_are_no_labelled_images_are_bad(lab, file_format):
+  """Reads records of a hostile source, or of a builder with a mistake."""
   features = tfds.features.FeaturesDict(
     {
       'image': tfds.features.Image(shape=(None, None, 3)),
@@ -263,7 +263,7 @@ def test_what_is_no_labelled_image_is_bad(lab, file_format):
 
 
 def plan_of_records(lab, file_format, records):
-  """A plan whose source's training split is these records."""
+  """Makes a plan whose source has these records as its training split."""
   builder = linac_tfds.Sample(
     data_dir=lab.data_dir / 'damaged', file_format=file_format
   )

@@ -1,4 +1,4 @@
-"""Shards of one dataset that were made by different devices."""
+"""A dataset whose shards were made by different devices."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ from tests.pipelines.conftest import with_settings
 
 
 def started_elsewhere(lab, precision, strict=False):
-  """A plan whose first shard claims to be of another device."""
+  """Makes a plan whose first shard claims to come from another device."""
   plan = lab.plan(Settings(examples_per_shard=30), precision=precision)
   save_plan(plan)
   first = plan.shards()[0]

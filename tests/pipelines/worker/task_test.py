@@ -30,7 +30,7 @@ def train_shards(plan):
 
 
 def stored_hashes(plan):
-  """Hash of each stored representation, by example."""
+  """The hash of each stored representation, by the id of the example."""
   hashes = {}
   for shard in plan.shards():
     manifest = read_manifest(plan, shard)
@@ -105,7 +105,7 @@ def test_manifests_tell_what_the_shards_hold(plan):
 
 
 def test_float64_bits_depend_on_neither_shards_nor_batches(lab):
-  """Batches may span shards: 7 does not divide 10."""
+  """Uses batches that cross the borders of shards: 7 does not divide 10."""
   hashes = []
   for per_shard, per_batch in [(10, 1), (10, 7), (8, 16)]:
     settings = Settings(
@@ -133,7 +133,7 @@ def test_float64_bits_do_not_depend_on_the_order_of_the_images(plan):
 
 
 def test_only_a_few_batches_are_fitted_ahead(plan):
-  """Memory does not grow with the task."""
+  """Checks that memory does not grow with the task."""
   source = read_source(plan, 'train', 0, 40)
   examples = fit_examples(plan, source)
   next(examples)
@@ -151,7 +151,7 @@ def test_a_fit_that_diverges_is_bad(plan):
 
 @pytest.mark.parametrize('precision', ['float32', 'float64'])
 def test_a_fit_whose_loss_is_beyond_float32_is_bad(plan, precision):
-  """Its reconstruction, in the image's units, would pass for a bad fit."""
+  """Its reconstruction, in the image's units, looks only like a bad fit."""
   config = dataclasses.replace(
     plan.config, std=(1e-25,) * 3, precision=precision
   )
@@ -185,7 +185,7 @@ def test_a_source_that_ends_early_is_an_error(plan):
 def test_a_shard_that_cannot_be_made_does_not_stop_the_others(
   plan, lab, images_per_batch
 ):
-  """Here the second shard's source records are damaged."""
+  """Damages the source records of the second shard."""
   builder = linac_tfds.Sample(
     data_dir=lab.data_dir / 'damaged', file_format='tfrecord'
   )
