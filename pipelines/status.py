@@ -77,8 +77,8 @@ def describe(status: Status) -> str:
 def _state(status: Status) -> str:
   if status.state == 'running':
     begun = time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(status.since))
-    holder = lock.holder(status.plan.directory.parent)
-    return f'running since {begun}' + (f', {holder}' if holder else '')
+    process = lock.describe_build(status.plan.directory.parent)
+    return f'running since {begun}' + (f', {process}' if process else '')
   if status.state == 'finished':
     return 'finished'
   if status.state == 'damaged':

@@ -28,8 +28,8 @@ from pipelines.command_line import console
 from pipelines.command_line.command import mending_command
 from pipelines.command_line.console import Parser
 from pipelines.dataset.metadata import read_metadata
-from pipelines.dataset.published import (
-  Published,
+from pipelines.dataset.read_published import (
+  PublishedDataset,
   check_published,
   open_published,
   with_private_key,
@@ -81,8 +81,8 @@ def verify(
 
 
 def _with_source(
-  dataset: Published, source_data_dir: str | None, check: Check
-) -> Published:
+  dataset: PublishedDataset, source_data_dir: str | None, check: Check
+) -> PublishedDataset:
   """The dataset and where its source is, unless the check says why not."""
   recorded = dataset.plan.source
   name = f'{recorded.name}:{recorded.version}'

@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 
 from pipelines.dataset.manifest import read_manifests
 from pipelines.dataset.metadata import BAD_EXAMPLES_FILE, INFO_FILE
-from pipelines.dataset.published import build_rate, open_published
+from pipelines.dataset.read_published import build_rate, open_published
 from pipelines.dataset.state import (
   Depth,
   Kind,

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 from pipelines.errors import BuildError, printable
 from pipelines.files import storage, strict_json
-from pipelines.files.holder import HOLDER_FILE, Holder
+from pipelines.files.build_process import BUILD_PROCESS_FILE, BuildProcess
 
 # Seconds between two renewals, and without any until a lease has ended.
 _RENEWAL = 30
@@ -31,12 +31,12 @@ def hold(folder: pathlib.Path) -> Iterator[None]:
   Raises:
     BuildError: naming the build that is at work there.
   """
-  file, holder = folder / HOLDER_FILE, Holder.of_this_process()
-  while not _create(file, holder):
-    _remove_if_ended(file, holder)
+  file, process = folder / BUILD_PROCESS_FILE, BuildProcess.current()
+  while not _create(file, process):
+    _remove_if_ended(file, process)
   stop = threading.Event()
   keeper = threading.Thread(
-    target=_renew, args=(file, holder, stop), name='lease', daemon=True
+    target=_renew, args=(file, process, stop), name='lease', daemon=True
   )
   keeper.start()
   try:
@@ -45,25 +45,25 @@ def hold(folder: pathlib.Path) -> Iterator[None]:
     stop.set()
     keeper.join()
     with contextlib.suppress(*storage.errors(), ValueError):
-      if strict_json.read(file, Holder) == holder:
+      if strict_json.read(file, BuildProcess) == process:
         file.unlink()
 
 
 def is_held(folder: pathlib.Path) -> bool:
   """Whether a build is at work in a config's folder."""
-  other, age, _ = _look(folder / HOLDER_FILE)
+  other, age, _ = _look(folder / BUILD_PROCESS_FILE)
   return _lasts(other, age)
 
 
-def _lasts(other: Holder | None, age: float) -> bool:
-  return other is not None and not other.is_gone() and age < _EXPIRY
+def _lasts(other: BuildProcess | None, age: float) -> bool:
+  return other is not None and not other.has_ended() and age < _EXPIRY
 
 
-def _look(file: pathlib.Path) -> tuple[Holder | None, float, str]:
+def _look(file: pathlib.Path) -> tuple[BuildProcess | None, float, str]:
   """Who holds a lease, seconds since it was renewed, and its generation."""
   try:
     info = file.fs.info(str(file))
-    other = strict_json.read(file, Holder)
+    other = strict_json.read(file, BuildProcess)
   except FileNotFoundError:
     return None, math.inf, ''
   except ValueError:
@@ -71,27 +71,27 @@ def _look(file: pathlib.Path) -> tuple[Holder | None, float, str]:
   return other, time.time() - info['mtime'].timestamp(), info['generation']
 
 
-def _create(file: pathlib.Path, holder: Holder) -> bool:
+def _create(file: pathlib.Path, process: BuildProcess) -> bool:
   """Whether the lease was free."""
   try:
-    file.fs.pipe_file(str(file), _encoded(holder), mode='create')
+    file.fs.pipe_file(str(file), _encoded(process), mode='create')
   except FileExistsError:
     # A request whose answer was lost is made again, and finds its own lease.
-    return _look(file)[0] == holder
+    return _look(file)[0] == process
   return True
 
 
-def _remove_if_ended(file: pathlib.Path, holder: Holder) -> None:
+def _remove_if_ended(file: pathlib.Path, process: BuildProcess) -> None:
   """Raises BuildError unless the lease that is there has ended."""
   other, age, generation = _look(file)
-  if other != holder and _lasts(other, age):
+  if other != process and _lasts(other, age):
     raise BuildError(
       f'Another build is at work in {file.parent}: process {other.pid} on '
       f'{printable(other.host)}, since {printable(other.since)}. Wait for it '
       f'or stop it; what it finished is kept. If it is dead, its lease ends '
       f'{_EXPIRY - age:.0f} s from now.'
     )
-  if other == holder or not generation:
+  if other == process or not generation:
     return  # It has just been taken, or given up.
   bucket, key, _ = file.fs.split_path(str(file))
   # This one alone: another build may take over in the same moment.
@@ -100,13 +100,15 @@ def _remove_if_ended(file: pathlib.Path, holder: Holder) -> None:
     file.fs.call('DELETE', 'b/{}/o/{}', bucket, key, **condition)
 
 
-def _renew(file: pathlib.Path, holder: Holder, stop: threading.Event) -> None:
+def _renew(
+  file: pathlib.Path, process: BuildProcess, stop: threading.Event
+) -> None:
   while not stop.wait(_RENEWAL):
     # What keeps it from being renewed once need not do so for ever.
     with contextlib.suppress(*storage.errors(), ValueError):
-      if strict_json.read(file, Holder) == holder:
-        file.fs.pipe_file(str(file), _encoded(holder))
+      if strict_json.read(file, BuildProcess) == process:
+        file.fs.pipe_file(str(file), _encoded(process))
 
 
-def _encoded(holder: Holder) -> bytes:
-  return json.dumps(dataclasses.asdict(holder)).encode()
+def _encoded(process: BuildProcess) -> bytes:
+  return json.dumps(dataclasses.asdict(process)).encode()

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from pipelines.errors import BuildError, printable
 from pipelines.files import lease, storage, strict_json
-from pipelines.files.holder import HOLDER_FILE, Holder
+from pipelines.files.build_process import BUILD_PROCESS_FILE, BuildProcess
 
 # Environment variable that tells a build's processes the locked folders, a line
 # each.
@@ -41,12 +41,12 @@ def only_build_in(folder: pathlib.Path) -> Iterator[None]:
     return
   handle = _lock(folder)
   try:
-    holder = dataclasses.asdict(Holder.of_this_process())
-    storage.write_text(folder / HOLDER_FILE, json.dumps(holder))
+    process = dataclasses.asdict(BuildProcess.current())
+    storage.write_text(folder / BUILD_PROCESS_FILE, json.dumps(process))
     yield
   finally:
     with contextlib.suppress(OSError):  # What was refused leaves no trace.
-      (folder / HOLDER_FILE).unlink()
+      (folder / BUILD_PROCESS_FILE).unlink()
       folder.rmdir()
       folder.parent.rmdir()
     os.close(handle)
@@ -83,9 +83,9 @@ def is_held(folder: pathlib.Path) -> bool:
   return False
 
 
-def holder(folder: pathlib.Path) -> str:
+def describe_build(folder: pathlib.Path) -> str:
   """Whose build it is, such as `process 12 on host`; empty if not known."""
-  found = _holder(folder)
+  found = _build_process(folder)
   return f'process {found.pid} on {found.host}' if found else ''
 
 
@@ -93,11 +93,11 @@ def _lock(folder: pathlib.Path) -> int:
   """The descriptor that holds the lock; waits for the rest of a dead build."""
   end = time.monotonic() + _PATIENCE
   while (handle := _try_to_lock(folder)) is None:
-    if holder := _holder(folder):
+    if process := _build_process(folder):
       raise BuildError(
-        f'Another build is at work in {folder}: process {holder.pid} on '
-        f'{printable(holder.host)}, since {printable(holder.since)}. Wait for '
-        f'it, or stop it with `kill {holder.pid}`; what it finished is kept.'
+        f'Another build is at work in {folder}: process {process.pid} on '
+        f'{printable(process.host)}, since {printable(process.since)}. Wait for '
+        f'it, or stop it with `kill {process.pid}`; what it finished is kept.'
       )
     if time.monotonic() > end:
       raise BuildError(
@@ -126,10 +126,10 @@ def _try_to_lock(folder: pathlib.Path) -> int | None:
   return None
 
 
-def _holder(folder: pathlib.Path) -> Holder | None:
+def _build_process(folder: pathlib.Path) -> BuildProcess | None:
   """Whose build it is; None if it is not known, or its process is gone."""
   try:
-    holder = strict_json.read(folder / HOLDER_FILE, Holder)
+    process = strict_json.read(folder / BUILD_PROCESS_FILE, BuildProcess)
   except (OSError, ValueError):
     return None
-  return None if holder.is_gone() else holder
+  return None if process.has_ended() else process

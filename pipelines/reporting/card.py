@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 
 from linac_config import config_names
-from pipelines.dataset.published import Published, build_rate
+from pipelines.dataset.read_published import PublishedDataset, build_rate
 from pipelines.reporting.contents import Contents
 from pipelines.reporting.page import Table
 
 
-def make_card(dataset: Published, contents: Contents) -> list[tuple[str, str]]:
+def make_card(
+  dataset: PublishedDataset, contents: Contents
+) -> list[tuple[str, str]]:
   """Names and values."""
   plan, metadata = dataset.plan, dataset.metadata
   sizes = {split: len(m.psnr) for split, m in contents.measures.items()}
@@ -42,14 +44,14 @@ def make_card(dataset: Published, contents: Contents) -> list[tuple[str, str]]:
   return [(name, value) for name, value in rows.items() if value]
 
 
-def _key(dataset: Published) -> str:
+def _key(dataset: PublishedDataset) -> str:
   plan, derivation = dataset.plan, dataset.plan.config.key_derivation
   if plan.private_key:
     return f'private, id {plan.private_key.id}; {derivation} derivation'
   return f'seed {plan.seed}, {derivation} derivation'
 
 
-def _layer(dataset: Published) -> str:
+def _layer(dataset: PublishedDataset) -> str:
   config = dataset.plan.config
   if config.representation_layer == config.num_layers:
     return 'the reconstruction'
@@ -57,14 +59,14 @@ def _layer(dataset: Published) -> str:
   return f'hidden layer {config.representation_layer} of 0 to {last}'
 
 
-def _left_out(dataset: Published) -> str:
+def _left_out(dataset: PublishedDataset) -> str:
   count = sum(dataset.metadata.bad_examples.values())
   limit = dataset.plan.settings.min_psnr
   reasons = '' if limit is None else f'; fits must reach {limit} dB'
   return f'{count:,} that could not be fitted{reasons}' if count else ''
 
 
-def _transform(dataset: Published) -> str:
+def _transform(dataset: PublishedDataset) -> str:
   changed = [
     f'{field.name} {config_names.format_field(value)}'
     for field in dataclasses.fields(dataset.plan.config)
@@ -76,7 +78,7 @@ def _transform(dataset: Published) -> str:
   return f"LINAC with the paper's settings but {', '.join(changed)}"
 
 
-def _speed(dataset: Published) -> str:
+def _speed(dataset: PublishedDataset) -> str:
   rate = build_rate(dataset)
   if len(dataset.plan.shards()) == 1:
     return 'not known: there is one shard'
@@ -88,7 +90,7 @@ def _speed(dataset: Published) -> str:
   )
 
 
-def config_table(dataset: Published) -> Table:
+def config_table(dataset: PublishedDataset) -> Table:
   """Every field of the transform."""
   fields = dataclasses.asdict(dataset.plan.config)
   if dataset.plan.private_key:

@@ -8,9 +8,12 @@ import random
 import numpy as np
 from tqdm import tqdm
 
-from pipelines.dataset.examples import read_examples
 from pipelines.dataset.manifest import Manifest
-from pipelines.dataset.published import Published, read_manifests
+from pipelines.dataset.read_published import (
+  PublishedDataset,
+  read_published_manifests,
+)
+from pipelines.dataset.stored_examples import read_examples
 from pipelines.plan.shards import ShardSpec
 
 # Best fits and worst fits that are shown, of each.
@@ -89,7 +92,7 @@ class Contents:
     )
 
 
-def class_name(dataset: Published, label: int) -> str:
+def class_name(dataset: PublishedDataset, label: int) -> str:
   """The name of a label, or the label itself if there is none."""
   names = dataset.plan.source.schema.class_names
   return names[label] if 0 <= label < len(names) else f'label {label}'
@@ -100,7 +103,7 @@ _Place = tuple[ShardSpec, int]
 
 
 def read_contents(
-  dataset: Published, num_shards: int, num_drawn: int
+  dataset: PublishedDataset, num_shards: int, num_drawn: int
 ) -> Contents:
   """Reads the manifests, and some shards one example at a time.
 
@@ -115,7 +118,7 @@ def read_contents(
   """
   manifests = {
     shard: dataclasses.replace(manifest, representation_sha256=[])
-    for shard, manifest in read_manifests(dataset).items()
+    for shard, manifest in read_published_manifests(dataset).items()
   }
   places = [(s, row) for s, m in manifests.items() for row in range(len(m.ids))]
   # The same ones for all seeds, to be compared.
@@ -151,7 +154,7 @@ def _measures(manifests: dict[ShardSpec, Manifest], split: str) -> Measures:
 
 
 def _read(
-  dataset: Published,
+  dataset: PublishedDataset,
   manifests: dict[ShardSpec, Manifest],
   whole: list[ShardSpec],
   places: set[_Place],

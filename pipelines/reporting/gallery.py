@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipelines.dataset.published import Published
+from pipelines.dataset.read_published import PublishedDataset
 from pipelines.reporting import charts, images
 from pipelines.reporting.contents import Contents, class_name
 from pipelines.reporting.page import Section
@@ -18,7 +18,7 @@ NUM_COLOURS = 3
 
 
 def representations(
-  dataset: Published, contents: Contents, refits: Refits | None
+  dataset: PublishedDataset, contents: Contents, refits: Refits | None
 ) -> Section:
   sampled = contents.sampled
   units = len(sampled.channel_zeros)
@@ -60,19 +60,19 @@ def representations(
   )
 
 
-def _colour_names(dataset: Published, examples: list[dict]) -> str:
+def _colour_names(dataset: PublishedDataset, examples: list[dict]) -> str:
   return ', '.join(
     f'{_name(dataset, example)} in {colour}'
     for colour, example in zip(('red', 'green', 'blue'), examples, strict=False)
   )
 
 
-def _name(dataset: Published, example: dict) -> str:
+def _name(dataset: PublishedDataset, example: dict) -> str:
   return f'{example["id"]} ({class_name(dataset, example["label"])})'
 
 
 def reconstructions(
-  dataset: Published, contents: Contents, refits: Refits
+  dataset: PublishedDataset, contents: Contents, refits: Refits
 ) -> Section:
   shown = contents.drawn[:_NUM_SHOWN]
   return Section(
@@ -93,7 +93,7 @@ def reconstructions(
 
 
 def extremes(
-  dataset: Published, contents: Contents, refits: Refits | None
+  dataset: PublishedDataset, contents: Contents, refits: Refits | None
 ) -> Section:
   return Section(
     title='The best and the worst fits',
@@ -106,7 +106,10 @@ def extremes(
 
 
 def _fits_picture(
-  name: str, dataset: Published, examples: list[dict], refits: Refits | None
+  name: str,
+  dataset: PublishedDataset,
+  examples: list[dict],
+  refits: Refits | None,
 ) -> Picture:
   """A row per example: its image and, if it was fitted again, its fit."""
   columns, rows = ['original'], []
@@ -132,7 +135,7 @@ def _fits_picture(
   return picture(name, alt, images.sheet, columns, rows, vector=False)
 
 
-def _measured(dataset: Published, example: dict) -> str:
+def _measured(dataset: PublishedDataset, example: dict) -> str:
   return (
     f'{_name(dataset, example)}: {example["psnr"]:.2f} dB, loss '
     f'{example["final_loss"]:.3g}'
@@ -140,7 +143,7 @@ def _measured(dataset: Published, example: dict) -> str:
 
 
 def other_seed(
-  dataset: Published, contents: Contents, refits: Refits
+  dataset: PublishedDataset, contents: Contents, refits: Refits
 ) -> Section:
   examples = contents.drawn[:NUM_COLOURS]
   others = [refits.others[example['place']] for example in examples]

@@ -7,7 +7,7 @@ import importlib.resources
 
 import jinja2
 
-from pipelines.dataset.published import Published
+from pipelines.dataset.read_published import PublishedDataset
 from pipelines.reporting.pictures import Picture
 
 
@@ -44,7 +44,9 @@ class Section:
 
 
 def render(
-  dataset: Published, card: list[tuple[str, str]], sections: list[Section]
+  dataset: PublishedDataset,
+  card: list[tuple[str, str]],
+  sections: list[Section],
 ) -> str:
   """The page as HTML.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipelines.dataset.published import Published
+from pipelines.dataset.read_published import PublishedDataset
 from pipelines.reporting import charts
 from pipelines.reporting.contents import Contents, class_name
 from pipelines.reporting.page import Section, Table
@@ -94,7 +94,7 @@ def _examples_by_class(contents: Contents) -> dict[tuple[str, int], np.ndarray]:
   return {group: rows for group, rows in groups.items() if len(rows)}
 
 
-def classes(dataset: Published, contents: Contents) -> Section:
+def classes(dataset: PublishedDataset, contents: Contents) -> Section:
   sampled, groups = contents.sampled, _examples_by_class(contents)
   labels, limit = list(dict.fromkeys(label for _, label in groups)), ''
   if len(labels) > _MAX_CLASSES:

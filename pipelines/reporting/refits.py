@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 from tqdm import tqdm
 
-from pipelines.dataset.examples import distance
+from pipelines.dataset.stored_examples import distance
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.worker.device import images_per_batch
 from transforms import LinacConfig, start_fit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.dataset.published import Published
+from pipelines.dataset.read_published import PublishedDataset
 from pipelines.reporting import gallery, quality
 from pipelines.reporting.card import config_table
 from pipelines.reporting.contents import Contents
@@ -12,7 +12,10 @@ from pipelines.worker.write_shard import device_kind
 
 
 def make_sections(
-  dataset: Published, contents: Contents, refits: Refits | None, no_key: str
+  dataset: PublishedDataset,
+  contents: Contents,
+  refits: Refits | None,
+  no_key: str,
 ) -> list[Section]:
   """All sections that can be shown.
 
@@ -35,7 +38,10 @@ def make_sections(
 
 
 def _method(
-  dataset: Published, contents: Contents, refits: Refits | None, no_key: str
+  dataset: PublishedDataset,
+  contents: Contents,
+  refits: Refits | None,
+  no_key: str,
 ) -> Section:
   text = [
     'PSNR and final losses of all images are those in the manifests of the '

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from tqdm import tqdm
 
 from linac_tfds.schema import MEASURES
-from pipelines.dataset.examples import MAX_DISTANCE, read_examples
 from pipelines.dataset.manifest import (
   BadExample,
   Manifest,
@@ -21,7 +20,8 @@ from pipelines.dataset.manifest import (
   recorded_facts,
 )
 from pipelines.dataset.metadata import BAD_EXAMPLES_FILE, METADATA_FILES
-from pipelines.dataset.published import Published
+from pipelines.dataset.read_published import PublishedDataset
+from pipelines.dataset.stored_examples import MAX_DISTANCE, read_examples
 from pipelines.files import listing, storage
 from pipelines.plan.saved_plan import MANIFESTS
 from pipelines.plan.shards import ShardSpec
@@ -40,7 +40,7 @@ class Contents:
 
   def __init__(
     self,
-    dataset: Published,
+    dataset: PublishedDataset,
     source: Check,
     num_refits: int,
     sample_seed: int,

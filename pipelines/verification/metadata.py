@@ -18,7 +18,7 @@ from pipelines.dataset.metadata import (
   dataset_metadata,
   split_info,
 )
-from pipelines.dataset.published import Published, feature_types
+from pipelines.dataset.read_published import PublishedDataset, feature_types
 from pipelines.files import strict_json
 from pipelines.plan.fingerprint import provenance
 from pipelines.plan.shards import DATASET
@@ -28,7 +28,7 @@ _FIRST_WITH_CROISSANT = '1.0.2'
 
 
 def check_metadata(
-  dataset: Published, manifests: dict[str, list[Manifest]], check: Check
+  dataset: PublishedDataset, manifests: dict[str, list[Manifest]], check: Check
 ) -> None:
   """Compares five files with what a build would write.
 
@@ -54,7 +54,7 @@ def check_metadata(
 
 
 def _metadata_problems(
-  dataset: Published, manifests: dict[str, list[Manifest]]
+  dataset: PublishedDataset, manifests: dict[str, list[Manifest]]
 ) -> list[str]:
   plan, directory = dataset.plan, dataset.directory
   expected = {'fingerprint': plan.fingerprint, **provenance(plan)}
@@ -77,7 +77,7 @@ def _metadata_problems(
 
 
 def _info_problems(
-  dataset: Published, manifests: dict[str, list[Manifest]]
+  dataset: PublishedDataset, manifests: dict[str, list[Manifest]]
 ) -> list[str]:
   plan = dataset.plan
   try:
@@ -116,14 +116,14 @@ def _split_facts(info: tfds.core.SplitInfo) -> dict:
 
 
 def _features_problems(
-  dataset: Published, manifests: dict[str, list[Manifest]]
+  dataset: PublishedDataset, manifests: dict[str, list[Manifest]]
 ) -> list[str]:
   del manifests
   return differences(*feature_types(dataset))
 
 
 def _bad_examples_problems(
-  dataset: Published, manifests: dict[str, list[Manifest]]
+  dataset: PublishedDataset, manifests: dict[str, list[Manifest]]
 ) -> list[str]:
   path = dataset.directory / BAD_EXAMPLES_FILE
   if not manifests:
@@ -139,7 +139,7 @@ def _bad_examples_problems(
 
 
 def _croissant_problems(
-  dataset: Published, manifests: dict[str, list[Manifest]]
+  dataset: PublishedDataset, manifests: dict[str, list[Manifest]]
 ) -> list[str]:
   """Compares it with what `dataset_info.json` gives."""
   del manifests

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipelines.dataset.examples import MAX_DISTANCE, distance
 from pipelines.dataset.manifest import BadExample, Manifest, recorded_facts
+from pipelines.dataset.stored_examples import MAX_DISTANCE, distance
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.verification.checks import differences
 from pipelines.worker.fit_examples import fit_examples

@@ -10,11 +10,11 @@ import platform
 import psutil
 
 # Says whose build it is; beside a lock, it means nothing while nobody holds it.
-HOLDER_FILE = 'building.json'
+BUILD_PROCESS_FILE = 'building.json'
 
 
 @dataclasses.dataclass(frozen=True)
-class Holder:
+class BuildProcess:
   """A process that builds.
 
   Attributes:
@@ -28,12 +28,12 @@ class Holder:
   since: str
 
   @classmethod
-  def of_this_process(cls) -> Holder:
+  def current(cls) -> BuildProcess:
     """This process, from now on."""
     now = datetime.datetime.now().astimezone()
     return cls(os.getpid(), platform.node(), now.isoformat(' ', 'seconds'))
 
-  def is_gone(self) -> bool:
+  def has_ended(self) -> bool:
     """Whether the process has ended, as far as it can be seen from here."""
     if self.host != platform.node():
       return False

@@ -42,7 +42,7 @@ from pipelines.plan.shards import (
 
 
 @dataclasses.dataclass(frozen=True)
-class Published:
+class PublishedDataset:
   """A published dataset.
 
   Attributes:
@@ -69,7 +69,7 @@ def check_published(directory: pathlib.Path) -> None:
       )
 
 
-def open_published(directory: pathlib.Path) -> Published:
+def open_published(directory: pathlib.Path) -> PublishedDataset:
   """Reads what the metadata tell.
 
   Raises:
@@ -85,10 +85,12 @@ def open_published(directory: pathlib.Path) -> Published:
   except (TypeError, ValueError) as error:
     raise ValueError(f'{METADATA_FILE} describes no build: {error}') from error
   features = example_features(images, plan.config, plan.settings.storage_dtype)
-  return Published(directory, metadata, plan, features)
+  return PublishedDataset(directory, metadata, plan, features)
 
 
-def read_manifests(dataset: Published) -> dict[ShardSpec, Manifest]:
+def read_published_manifests(
+  dataset: PublishedDataset,
+) -> dict[ShardSpec, Manifest]:
   """The manifests of all shards, in order.
 
   Raises:
@@ -112,7 +114,7 @@ def read_manifests(dataset: Published) -> dict[ShardSpec, Manifest]:
   return dict(zip(shards, found, strict=True))
 
 
-def build_rate(dataset: Published) -> float | None:
+def build_rate(dataset: PublishedDataset) -> float | None:
   """Images/s from the first finished shard to the last, by the files' times.
 
   Pauses of an interrupted build count. A copy of a dataset has times of its
@@ -140,8 +142,8 @@ def build_rate(dataset: Published) -> float | None:
 
 
 def with_private_key(
-  dataset: Published, private_key_file: str | None
-) -> tuple[Published, str]:
+  dataset: PublishedDataset, private_key_file: str | None
+) -> tuple[PublishedDataset, str]:
   """The dataset with its private key's place, and why nothing can be fitted.
 
   Args:
@@ -236,7 +238,7 @@ def _recorded_plan(
   return plan
 
 
-def feature_types(dataset: Published) -> tuple[dict, dict]:
+def feature_types(dataset: PublishedDataset) -> tuple[dict, dict]:
   """The features file less its prose: as it is, and as it should be."""
   found = strict_json.read_bytes(dataset.directory / FEATURES_FILE)
   expected = json_format.MessageToJson(dataset.features.to_proto())
