@@ -1,4 +1,4 @@
-"""Whose build it is that holds a lock or a lease."""
+"""The process that runs a build, recorded in a file for other builds to see."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ import platform
 
 import psutil
 
-# Says whose build it is; beside a lock, it means nothing while nobody holds it.
+# The file in a config's folder that records the process which builds there. In
+# a bucket this file is the lease itself. On disk it only names the process that
+# holds the lock, and is out of date if no process holds it.
 BUILD_PROCESS_FILE = 'building.json'
 
 
 @dataclasses.dataclass(frozen=True)
 class BuildProcess:
-  """A process that builds.
+  """A process that runs a build.
 
   Attributes:
-    pid: of the process.
-    host: the name of its machine.
-    since: when it began.
+    pid: The id of the process.
+    host: The name of the machine on which it runs.
+    since: The local time at which its build began, in ISO 8601 format.
   """
 
   pid: int
@@ -29,12 +31,15 @@ class BuildProcess:
 
   @classmethod
   def current(cls) -> BuildProcess:
-    """This process, from now on."""
+    """The calling process, with the present time as the start of its build."""
     now = datetime.datetime.now().astimezone()
     return cls(os.getpid(), platform.node(), now.isoformat(' ', 'seconds'))
 
   def has_ended(self) -> bool:
-    """Whether the process has ended, as far as it can be seen from here."""
+    """Whether the process is known to have ended.
+
+    It is False for processes on other machines, which cannot be seen from here.
+    """
     if self.host != platform.node():
       return False
     try:

@@ -1,4 +1,4 @@
-"""One build of a config at a time in a bucket."""
+"""The lease: one build of a config at a time in a bucket."""
 
 import dataclasses
 import json
@@ -12,7 +12,7 @@ from pipelines.files import lease
 from pipelines.files.build_process import BUILD_PROCESS_FILE, BuildProcess
 from pipelines.files.lock import only_build_in
 
-# Holds the lease until its input ends.
+# A program that holds the lease until its input ends.
 HOLD = """
 import sys
 from pipelines.files import lock, storage
@@ -28,11 +28,13 @@ def folder(bucket):
 
 
 def write(folder, process: BuildProcess) -> None:
+  """Writes a lease that a process holds, as if that process had done it."""
   text = json.dumps(dataclasses.asdict(process))
   folder.fs.pipe_file(f'{folder}/{BUILD_PROCESS_FILE}', text.encode())
 
 
 def start(folder) -> subprocess.Popen:
+  """Starts a process that holds the lease, and waits until it has it."""
   process = subprocess.Popen(
     [sys.executable, '-c', HOLD, str(folder)],
     stdin=subprocess.PIPE,
