@@ -1,4 +1,4 @@
-"""The card of a report: what the dataset is and where it came from."""
+"""The card at the top of a report: what the dataset is and how it was made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipelines.reporting.page import Table
 def make_card(
   dataset: PublishedDataset, contents: Contents
 ) -> list[tuple[str, str]]:
-  """Names and values."""
+  """The rows of the card, each a name and a value."""
   plan, metadata = dataset.plan, dataset.metadata
   sizes = {split: len(m.psnr) for split, m in contents.measures.items()}
   splits = ', '.join(f'{split} {size:,}' for split, size in sizes.items())
@@ -45,6 +45,7 @@ def make_card(
 
 
 def _key(dataset: PublishedDataset) -> str:
+  """The seed or the id of the private key, and the derivation from it."""
   plan, derivation = dataset.plan, dataset.plan.config.key_derivation
   if plan.private_key:
     return f'private, id {plan.private_key.id}; {derivation} derivation'
@@ -52,6 +53,7 @@ def _key(dataset: PublishedDataset) -> str:
 
 
 def _layer(dataset: PublishedDataset) -> str:
+  """The layer whose activations are stored."""
   config = dataset.plan.config
   if config.representation_layer == config.num_layers:
     return 'the reconstruction'
@@ -60,13 +62,15 @@ def _layer(dataset: PublishedDataset) -> str:
 
 
 def _left_out(dataset: PublishedDataset) -> str:
+  """The number of bad examples, or '' if there are none."""
   count = sum(dataset.metadata.bad_examples.values())
   limit = dataset.plan.settings.min_psnr
   reasons = '' if limit is None else f'; fits must reach {limit} dB'
-  return f'{count:,} that could not be fitted{reasons}' if count else ''
+  return f'{count:,} images that could not be fitted{reasons}' if count else ''
 
 
 def _transform(dataset: PublishedDataset) -> str:
+  """The fields of the transform that differ from the paper's settings."""
   changed = [
     f'{field.name} {config_names.format_field(value)}'
     for field in dataclasses.fields(dataset.plan.config)
@@ -79,19 +83,20 @@ def _transform(dataset: PublishedDataset) -> str:
 
 
 def _speed(dataset: PublishedDataset) -> str:
+  """The speed of the build, or the reason why it is not known."""
   rate = build_rate(dataset)
   if len(dataset.plan.shards()) == 1:
-    return 'not known: there is one shard'
+    return 'not known: there is only one shard'
   if rate is None:
-    return "not known: these files' times are not those of the build"
+    return 'not known: the times of these files are not those of the build'
   return (
-    f"{rate:.1f} images/s, by the files' times, from the first shard to the "
-    'last, pauses counted'
+    f'{rate:.1f} images/s from the first shard to the last, by the times of '
+    'the files, pauses included'
   )
 
 
 def config_table(dataset: PublishedDataset) -> Table:
-  """Every field of the transform."""
+  """The table of all fields of the transform; a private key is not shown."""
   fields = dataclasses.asdict(dataset.plan.config)
   if dataset.plan.private_key:
     fields['seed'] = 'private'
