@@ -20,9 +20,7 @@ _NUM_SHOWN = 6
 NUM_COLOURS = 3
 
 
-def representations(
-  dataset: PublishedDataset, contents: Contents, refits: Refits | None
-) -> Section:
+def representations(dataset: PublishedDataset, contents: Contents) -> Section:
   """The section about representations: their zeros and their channels."""
   sampled = contents.sampled
   units = len(sampled.channel_zeros)

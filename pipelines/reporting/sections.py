@@ -29,7 +29,7 @@ def make_sections(
   sections = [quality.quality(contents), quality.classes(dataset, contents)]
   if refits:
     sections.append(quality.losses(contents, refits))
-  sections.append(gallery.representations(dataset, contents, refits))
+  sections.append(gallery.representations(dataset, contents))
   if refits:
     sections.append(gallery.reconstructions(dataset, contents, refits))
   sections.append(gallery.extremes(dataset, contents, refits))
