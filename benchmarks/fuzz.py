@@ -33,7 +33,7 @@ from pipelines.dataset.manifest import (
   read_manifest,
   write_manifest,
 )
-from pipelines.dataset.published import (
+from pipelines.dataset.read_published import (
   FEATURES_FILE,
   LABELS_FILE,
   feature_types,

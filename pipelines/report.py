@@ -22,7 +22,7 @@ import sys
 from linac_config import invocation
 from pipelines.command_line import console
 from pipelines.command_line.console import Parser
-from pipelines.dataset.published import (
+from pipelines.dataset.read_published import (
   check_published,
   open_published,
   with_private_key,

@@ -79,8 +79,8 @@ def _state(status: Status) -> str:
   """The state of the dataset in words, and what to do about it."""
   if status.state == 'running':
     begun = time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(status.since))
-    holder = lock.holder(status.plan.directory.parent)
-    return f'running since {begun}' + (f', {holder}' if holder else '')
+    process = lock.describe_build(status.plan.directory.parent)
+    return f'running since {begun}' + (f', {process}' if process else '')
   if status.state == 'finished':
     return 'finished'
   if status.state == 'damaged':

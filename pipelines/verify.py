@@ -28,8 +28,8 @@ from pipelines.command_line import console
 from pipelines.command_line.command import mending_command
 from pipelines.command_line.console import Parser
 from pipelines.dataset.metadata import read_metadata
-from pipelines.dataset.published import (
-  Published,
+from pipelines.dataset.read_published import (
+  PublishedDataset,
   check_published,
   open_published,
   with_private_key,
@@ -82,8 +82,8 @@ def verify(
 
 
 def _with_source(
-  dataset: Published, source_data_dir: str | None, check: Check
-) -> Published:
+  dataset: PublishedDataset, source_data_dir: str | None, check: Check
+) -> PublishedDataset:
   """Looks for the source of a dataset.
 
   Args:

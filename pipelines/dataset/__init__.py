@@ -1,4 +1,4 @@
-"""What is on disk of a dataset: manifests, metadata, shards and its state.
+"""A dataset on disk: its shards, manifests, metadata and state.
 
-It may import `plan` and `files`, and no other room of `pipelines`.
+It may import `plan`, `files` and `errors`, and no other room of `pipelines`.
 """

@@ -1,6 +1,7 @@
-"""Describes a prepared dataset in Croissant, MLCommons' format of metadata.
+"""Describes a prepared dataset in Croissant, MLCommons' format for metadata.
 
-TFDS reads Croissant but does not write it. https://docs.mlcommons.org/croissant
+TFDS can read Croissant but cannot write it; so this module does. The format is
+described at https://docs.mlcommons.org/croissant.
 """
 
 from __future__ import annotations
@@ -15,21 +16,23 @@ import tensorflow_datasets as tfds
 from pipelines.files.formats import FILE_FORMATS
 
 _CONFORMS_TO = 'http://mlcommons.org/croissant/1.1'
-# Of the dataset's version, so that every build of it has the same bytes.
+# The date of the dataset's version. It is not the date of the build, so that
+# every build writes the same bytes.
 _PUBLISHED = datetime.datetime(2026, 11, 26)
 _APACHE = 'https://www.apache.org/licenses/LICENSE-2.0'
 
 
 def croissant(info: tfds.core.DatasetInfo) -> str:
-  """The Croissant description of a dataset, as JSON.
+  """The Croissant description of a dataset, as JSON text.
 
-  `mlcroissant` reads its splits from it; the shards are TFDS's to read.
+  `mlcroissant` can read the list of splits from it. It cannot read the shards,
+  which only TFDS can.
 
   Args:
-    info: of a prepared dataset, its splits set.
+    info: The TFDS description of a prepared dataset, with its splits.
 
   Raises:
-    mlcroissant.ValidationError: if it were not valid.
+    mlcroissant.ValidationError: if the description is not valid Croissant.
   """
   context = mlc.Context(conforms_to=_CONFORMS_TO)
   suffix = info.file_format.file_suffix
@@ -59,6 +62,7 @@ def croissant(info: tfds.core.DatasetInfo) -> str:
 
 
 def _splits(context: mlc.Context, info: tfds.core.DatasetInfo) -> mlc.RecordSet:
+  """The record set that lists the splits; it holds its data itself."""
   return mlc.RecordSet(
     ctx=context,
     id='splits',
@@ -84,6 +88,7 @@ def _splits(context: mlc.Context, info: tfds.core.DatasetInfo) -> mlc.RecordSet:
 def _examples(
   context: mlc.Context, info: tfds.core.DatasetInfo, shards: mlc.FileSet
 ) -> mlc.RecordSet:
+  """The record set of the examples, with a field for each feature."""
   return mlc.RecordSet(
     ctx=context,
     id='examples',
@@ -102,6 +107,7 @@ def _field(
   feature: tfds.features.FeatureConnector,
   shards: mlc.FileSet,
 ) -> mlc.Field:
+  """The description of a feature."""
   array = {}
   if isinstance(feature, tfds.features.Image):
     data_type = mlc.DataType.IMAGE_OBJECT

@@ -1,6 +1,6 @@
-"""Manifests: the small file beside each finished shard.
+"""Manifests: the small JSON files that describe finished shards, one each.
 
-A shard is done when its manifest is there and describes its file.
+A shard is finished when its manifest is there and agrees with its file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pipelines.plan.shards import ShardSpec
 
 @dataclasses.dataclass(frozen=True)
 class BadExample:
-  """An example that cannot be fitted, and is not in its shard.
+  """An example that cannot be fitted, and so is left out of its shard.
 
   Attributes:
     index: The number of the example in its split of the source.
@@ -39,26 +39,27 @@ class BadExample:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-  """The contents of a shard file, and how it came about.
+  """The facts about a shard: its contents, and the device that fitted it.
 
   Attributes:
     split: The split of the dataset.
     index: The number of the shard in its split.
-    start: The first example of the split.
-    stop: The example after the last one.
+    start: The index of the shard's first example in the split of the source.
+    stop: The index after its last example.
     fingerprint: The dataset's fingerprint.
     file_name: The name of the shard's file.
-    file_bytes: The size of the file.
-    example_bytes: The size of the examples without the file format's framing.
+    file_bytes: The size of the file, in bytes.
+    example_bytes: The size of all examples without what the file format adds,
+      in bytes.
     sha256: The SHA-256 of the file, in hexadecimal.
     ids: The ids of the examples, in order.
     bad_examples: The examples of the source that are left out.
-    measures: The values of each of `MEASURES`, an example each.
+    measures: The values of each of `MEASURES`, one per example, in order.
     representation_sha256: The first 16 hexadecimal digits of the SHA-256 of
       each stored representation.
     device: The kind of device that fitted the examples.
-    versions: The versions of the libraries that matter to the bits.
-    checksum: The checksum of all of the above, once it is written.
+    versions: The versions of the libraries on which the bits depend, by name.
+    checksum: The SHA-256 of all fields above, or '' before `signed` adds it.
   """
 
   split: str
@@ -79,14 +80,14 @@ class Manifest:
   checksum: str = ''
 
   def signed(self) -> Manifest:
-    """This manifest with its checksum."""
+    """A copy of this manifest with its checksum."""
     fields = dataclasses.asdict(self) | {'checksum': ''}
     digest = hashlib.sha256(json.dumps(fields).encode()).hexdigest()
     return dataclasses.replace(self, checksum=digest)
 
   @property
   def made_by(self) -> str:
-    """The device and the library that fitted the shard."""
+    """The device and the version of jaxlib that fitted the shard."""
     return made_by(self.device, self.versions)
 
   @property
@@ -95,7 +96,11 @@ class Manifest:
     return self.stop - self.start - len(self.bad_examples)
 
   def example(self, row: int) -> dict:
-    """What the manifest says of one example; see `recorded_facts`."""
+    """The recorded facts of one example; see `recorded_facts`.
+
+    Args:
+      row: The position of the example in the shard's file, from 0.
+    """
     return {
       'id': self.ids[row],
       **{name: values[row] for name, values in self.measures.items()},
@@ -104,7 +109,11 @@ class Manifest:
 
 
 def recorded_facts(example: dict) -> dict:
-  """What a manifest records of a stored example."""
+  """The facts that a manifest records about a stored example.
+
+  Args:
+    example: The example, as `read_examples` gives it.
+  """
   return {
     'id': example['id'],
     **{name: float(example[name]) for name in MEASURES},
@@ -113,7 +122,10 @@ def recorded_facts(example: dict) -> dict:
 
 
 def made_by(device: str, versions: dict[str, str]) -> str:
-  """What float32 bits depend on, such as `cpu:avx2 under jaxlib 0.10.2`."""
+  """The maker of float32 bits, such as `cpu:avx2 under jaxlib 0.10.2`.
+
+  Shards of different makers may differ in their bits.
+  """
   return f'{device} under jaxlib {versions.get("jaxlib")}'
 
 
@@ -130,7 +142,7 @@ def manifest_path(
   Args:
     plan: The plan of the dataset.
     shard: The shard.
-    folder: The folder of the shards; by default staging.
+    folder: The folder of the shards; by default the staging folder.
   """
   name = plan.file_name(shard)
   return (folder or plan.staging) / MANIFESTS / f'{name}.json'
@@ -139,10 +151,11 @@ def manifest_path(
 def write_manifest(
   plan: DatasetPlan, shard: ShardSpec, manifest: Manifest
 ) -> None:
-  """Commits a shard: from here on it is done.
+  """Writes a manifest into the staging folder, which finishes its shard.
 
   Raises:
-    ValueError: if the manifest is larger than `read_manifest` accepts.
+    ValueError: if the manifest is larger than `read_manifest` accepts, or holds
+      a number that is not finite.
   """
   value = {'schema': SCHEMA, **dataclasses.asdict(manifest.signed())}
   text = json.dumps(value, allow_nan=False)
@@ -156,11 +169,13 @@ def write_manifest(
 
 
 def parse_manifest(path: pathlib.Path) -> Manifest:
-  """The manifest in a file of any version so far.
+  """Reads a manifest of any version so far.
+
+  It does not check that the manifest is that of a certain shard.
 
   Raises:
     OSError: if the file cannot be read.
-    ValueError: naming the file, if it holds no manifest.
+    ValueError: if the file holds no manifest; the message names it.
   """
   value = strict_json.read(path, dict)
   try:
@@ -179,7 +194,7 @@ def read_manifest(
   Args:
     plan: The plan of the dataset.
     shard: The shard.
-    folder: The folder of the shards; by default staging.
+    folder: The folder of the shards; by default the staging folder.
   """
   try:
     manifest = parse_manifest(manifest_path(plan, shard, folder))
@@ -191,7 +206,12 @@ def read_manifest(
 def read_manifests(
   plan: DatasetPlan, folder: pathlib.Path | None = None
 ) -> dict[ShardSpec, Manifest | None]:
-  """The manifests of all shards, as `read_manifest` gives them."""
+  """The manifests of all shards, in order; None for those without a valid one.
+
+  Args:
+    plan: The plan of the dataset.
+    folder: The folder of the shards; by default the staging folder.
+  """
   shards = plan.shards()
   read = functools.partial(read_manifest, plan, folder=folder)
   found = storage.map_files(read, shards, storage.is_remote(plan.staging))
@@ -199,7 +219,7 @@ def read_manifests(
 
 
 def expected_facts(plan: DatasetPlan, shard: ShardSpec) -> dict:
-  """The fields of a manifest that its shard determines."""
+  """The fields of a manifest that the plan determines, with their values."""
   return {
     'split': shard.split,
     'index': shard.index,
@@ -211,7 +231,7 @@ def expected_facts(plan: DatasetPlan, shard: ShardSpec) -> dict:
 
 
 def describes(manifest: Manifest, plan: DatasetPlan, shard: ShardSpec) -> bool:
-  """Whether a manifest is that of a shard, and unaltered."""
+  """Whether a manifest belongs to a shard, is complete and was not altered."""
   bad = [example.index for example in manifest.bad_examples]
   per_example = (
     manifest.ids,

@@ -1,4 +1,4 @@
-"""The files that describe a published dataset, beside its shards."""
+"""Makes and reads the files that describe a published dataset."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.fingerprint import SCHEMA, provenance
 from pipelines.plan.shards import DATASET, ShardSpec
 
-# A dataset is visible to TFDS when this file is there.
+# TFDS finds a dataset if this file is there, so it is written last.
 INFO_FILE = 'dataset_info.json'
 FEATURES_FILE = 'features.json'
 LABELS_FILE = 'label.labels.txt'
-# Its provenance.
+# The provenance of the dataset; see `Metadata`.
 METADATA_FILE = 'metadata.json'
-# For search engines and other readers than TFDS, which does without it.
+# A description for search engines and other programs. TFDS does not need it.
 CROISSANT_FILE = 'croissant.json'
-# What was left out, an object a line; there if anything was.
+# The examples that were left out, a JSON object per line. There is no such file
+# if none was.
 BAD_EXAMPLES_FILE = 'bad_examples.jsonl'
-# What every dataset has.
+# The describing files that every dataset has.
 METADATA_FILES = (
   FEATURES_FILE,
   LABELS_FILE,
@@ -41,9 +42,26 @@ METADATA_FILES = (
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
-  """The fields of `metadata.json`, as `dataset_metadata` makes them.
+  """The provenance of a dataset: the contents of `metadata.json`.
 
-  The schema's number, which the file also has, is no field.
+  `dataset_metadata` makes them. The file also has the number of its schema,
+  which is no field here.
+
+  Attributes:
+    fingerprint: The dataset's fingerprint.
+    config: The fields of the transform, with `seed`; that is None for a private
+      key.
+    private_key: The name and the id of the private key, or None.
+    source: The name and the version of the source and, from version 1.1 on, the
+      hash of its `contents`.
+    shard_stops: The name of each split, with the index after the last example
+      of each of its shards.
+    settings: The settings on which stored examples depend.
+    version: The version of the dataset.
+    library_versions: The versions of each library that fitted any shard.
+    bad_examples: The number of examples left out of each split.
+    devices: The kinds of devices that fitted any shard.
+    psnr: The mean, minimum, median and maximum PSNR of each split, in dB.
   """
 
   fingerprint: str
@@ -60,11 +78,14 @@ class Metadata:
 
 
 def read_metadata(directory: pathlib.Path) -> Metadata:
-  """The metadata of a published dataset of any version so far.
+  """Reads the `metadata.json` of a published dataset of any version so far.
+
+  Args:
+    directory: The folder of the dataset's version.
 
   Raises:
     OSError: if the file cannot be read.
-    ValueError: naming the file, if it holds no metadata.
+    ValueError: if the file holds no metadata; the message names it.
   """
   path = directory / METADATA_FILE
   value = strict_json.read(path, dict)
@@ -78,11 +99,11 @@ def read_metadata(directory: pathlib.Path) -> Metadata:
 def texts(
   plan: DatasetPlan, manifests: dict[ShardSpec, Manifest]
 ) -> dict[str, str]:
-  """The contents of a dataset's files, by name.
+  """The contents of all files that describe a dataset, by file name.
 
   Args:
-    plan: of the dataset.
-    manifests: of all its shards.
+    plan: The plan of the dataset.
+    manifests: The manifests of all its shards.
   """
   # Imported here, because it takes a second.
   from pipelines.dataset.croissant import croissant
@@ -94,7 +115,8 @@ def texts(
   with tempfile.TemporaryDirectory() as folder:
     info = _dataset_info(plan, by_split, folder)
     info.write_to_directory(epath.Path(folder))
-    # It writes the licence once more, without a suffix.
+    # TFDS also writes the licence into a file without a suffix, which is left
+    # out: `dataset_info.json` has it too.
     found = {p.name: p.read_text() for p in pathlib.Path(folder).glob('*.*')}
   found[CROISSANT_FILE] = croissant(info)
   if lines := bad_example_lines(by_split):
@@ -103,9 +125,10 @@ def texts(
 
 
 def default_config_texts() -> dict[str, str]:
-  """The contents of files that say which config is meant where none is named.
+  """The contents of the files that name the default config, by path.
 
-  Their paths are relative to the folder that all configs share.
+  TFDS loads that config if the user names none. Paths are relative to the
+  folder that all configs share.
   """
   default = Cifar10Linac.BUILDER_CONFIGS[0].name
   with tempfile.TemporaryDirectory() as folder:
@@ -122,9 +145,17 @@ def default_config_texts() -> dict[str, str]:
 def _dataset_info(
   plan: DatasetPlan, by_split: dict[str, list[Manifest]], empty_dir: str
 ) -> tfds.core.DatasetInfo:
+  """The TFDS description of a dataset.
+
+  Args:
+    plan: The plan of the dataset.
+    by_split: The manifests of each split.
+    empty_dir: The path of an empty folder.
+  """
   builder = Cifar10Linac(
     config=_builder_config(plan),
-    data_dir=empty_dir,  # In the dataset's own, it would read what is there.
+    # In the dataset's own folder, TFDS would read the files that are there.
+    data_dir=empty_dir,
     source_data_dir=plan.source.data_dir,
   )
   info = builder.make_info(
@@ -143,6 +174,8 @@ def _dataset_info(
 
 
 def _builder_config(plan: DatasetPlan) -> str | LinacBuilderConfig:
+  """The config for the TFDS builder."""
+  # The name of a private config does not tell the fields of its transform.
   if not plan.private_key:
     return plan.config_name
   return LinacBuilderConfig(
@@ -155,7 +188,7 @@ def _builder_config(plan: DatasetPlan) -> str | LinacBuilderConfig:
 def split_info(
   plan: DatasetPlan, split: str, manifests: list[Manifest]
 ) -> tfds.core.SplitInfo:
-  """What TFDS records of a split, from the manifests of its shards."""
+  """The facts about a split that TFDS records, from its shards' manifests."""
   return tfds.core.SplitInfo(
     name=split,
     shard_lengths=[m.num_examples for m in manifests],
@@ -172,7 +205,12 @@ def split_info(
 def dataset_metadata(
   plan: DatasetPlan, by_split: dict[str, list[Manifest]]
 ) -> dict:
-  """The dataset's provenance, for `info.metadata`."""
+  """The contents of `metadata.json`.
+
+  Args:
+    plan: The plan of the dataset.
+    by_split: The manifests of each split, in order. No split may be empty.
+  """
   manifests = [m for parts in by_split.values() for m in parts]
   versions = {(k, v) for m in manifests for k, v in m.versions.items()}
   return {
@@ -196,6 +234,7 @@ def dataset_metadata(
 
 
 def _statistics(values: list[float]) -> dict[str, float]:
+  """The mean, minimum, median and maximum of some values."""
   return {
     'mean': statistics.fmean(values),
     'min': min(values),
@@ -205,7 +244,7 @@ def _statistics(values: list[float]) -> dict[str, float]:
 
 
 def bad_example_lines(by_split: dict[str, list[Manifest]]) -> str:
-  """The contents of `BAD_EXAMPLES_FILE`."""
+  """The contents of `BAD_EXAMPLES_FILE`, or '' if no example was left out."""
   return ''.join(
     json.dumps({'split': split, **dataclasses.asdict(example)}) + '\n'
     for split, manifests in by_split.items()

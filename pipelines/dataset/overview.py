@@ -1,4 +1,4 @@
-"""Looks at the datasets in a folder: how far they are, and what they do."""
+"""Finds the datasets in a folder, and how far the build of each one is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 
 from pipelines.dataset.manifest import read_manifests
 from pipelines.dataset.metadata import BAD_EXAMPLES_FILE, INFO_FILE
-from pipelines.dataset.published import build_rate, open_published
+from pipelines.dataset.read_published import build_rate, open_published
 from pipelines.dataset.state import (
   Depth,
   Kind,
@@ -29,26 +29,29 @@ from pipelines.plan.saved_plan import (
 )
 from pipelines.plan.shards import DATASET
 
-# A version's folder, or its staging folder.
+# The name of a version's folder, or of its staging folder.
 _FOLDER = re.compile(r'(staging\.)?(\d+\.\d+\.\d+)(?(1)\.[0-9a-f]{16})')
-# The most notes of a status; a finished dataset has a file of all bad examples.
+# The largest number of notes in a status. A file of the finished dataset will
+# list all bad examples.
 _MAX_REASONS = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Status:
-  """How far a dataset is.
+  """The progress of a dataset's build.
 
   Attributes:
     plan: The plan of the dataset.
-    state: `'finished'`, `'damaged'`, `'running'`, `'stopped'` or `'failed'`.
-    since: The time at which its last build started, in seconds since the epoch;
-      None if it is not known any more.
+    state: One of `'finished'`, `'damaged'`, `'running'`, `'stopped'` and
+      `'failed'`.
+    since: The time at which the last build started, in seconds since the epoch;
+      None for a published dataset, which does not record it.
     shards: The number of finished shards.
     images: The number of images in the finished shards, bad ones included.
-    rate: The images/s of the last build, or None if that is not known.
-    num_bad: The number of examples that could not be fitted, so far.
-    notes: The reasons why they are bad, or why the build failed; lines.
+    rate: The speed of the last build in images/s, or None if it is not known.
+    num_bad: The number of examples so far that could not be fitted.
+    notes: The reasons why examples are bad, the dataset is damaged or the build
+      failed; one line each, a few at most.
   """
 
   plan: DatasetPlan
@@ -62,11 +65,14 @@ class Status:
 
 
 def find_statuses(directory: pathlib.Path) -> list[Status]:
-  """Looks at the datasets of a folder: the newest and all unfinished ones.
+  """The statuses of the datasets in a folder.
+
+  They are, for each config, the newest published version and all unfinished
+  ones.
 
   Args:
-    directory: a config's folder, a version's or a staging folder, or that of
-      all configs.
+    directory: The folder of a config, of a version, of an unfinished version
+      (staging) or of all configs.
 
   Raises:
     BuildError: if the plan of a staging folder is damaged.
@@ -81,7 +87,8 @@ def find_statuses(directory: pathlib.Path) -> list[Status]:
   folder = directory.parent if _FOLDER.fullmatch(directory.name) else directory
   if folder.is_dir() and lock.is_held(folder):
     raise ValueError(
-      f'A build in {folder} is about to begin; look again in a moment.'
+      f'A build in {folder} is about to begin. Run this command again in a '
+      'moment.'
     )
   raise ValueError(
     f'{directory} holds no LINAC dataset, neither finished nor begun. Pass '
@@ -91,18 +98,19 @@ def find_statuses(directory: pathlib.Path) -> list[Status]:
 
 
 def is_of_all_configs(directory: pathlib.Path) -> bool:
-  """Whether a folder is the one that all configs share."""
+  """Whether a folder is the one that holds all configs."""
   return directory.name == DATASET and not _versions(directory)
 
 
 def _versions(folder: pathlib.Path) -> list[pathlib.Path]:
-  """The versions and staging folders of a config."""
+  """The folders of versions, and staging folders, in a config's folder."""
   if not folder.is_dir():
     return []
   return [p for p in listing.entries(folder) if _FOLDER.fullmatch(p.name)]
 
 
 def _find(directory: pathlib.Path) -> list[Status]:
+  """The statuses in the folder of a config, of a version or of a staging."""
   match = _FOLDER.fullmatch(directory.name)
   found = _versions(directory.parent if match else directory)
   begun = {path: listing.times(path).get(PLAN_FILE) for path in found}
@@ -114,7 +122,9 @@ def _find(directory: pathlib.Path) -> list[Status]:
   newest = max(staged, key=begun.get, default=None)
   if directory in staged:
     published, staged = [], [directory]
-  elif match:  # A staging folder is gone when its version is published.
+  elif match:
+    # This may be a staging folder that is gone because its version has been
+    # published; then that version is shown.
     published = [path for path in published if path.name == match[2]]
     staged = [path for path in staged if f'.{match[2]}.' in path.name]
   return [
@@ -124,10 +134,12 @@ def _find(directory: pathlib.Path) -> list[Status]:
 
 
 def _is_published(path: pathlib.Path) -> bool:
+  """Whether a folder is that of a published version, sound or not."""
   return (path / INFO_FILE).exists() and (path / MANIFESTS).exists()
 
 
 def _published_status(directory: pathlib.Path) -> Status:
+  """The status of a published version, which may be damaged."""
   dataset = open_published(directory)
   plan, bad = dataset.plan, sum(dataset.metadata.bad_examples.values())
   found = dataset_state(plan, Depth.NAMES)
@@ -151,9 +163,14 @@ def _published_status(directory: pathlib.Path) -> Status:
 def _staged_status(
   staging: pathlib.Path, since: float, is_newest: bool
 ) -> Status:
-  """How far an unfinished dataset is; of several, only the newest can run.
+  """The status of an unfinished dataset.
 
-  Its last build wrote its plan at `since`.
+  Args:
+    staging: The staging folder.
+    since: The time at which its last build wrote its plan, in seconds since the
+      epoch.
+    is_newest: Whether the config has no newer staging folder. A config has one
+      lock for all versions, and only its newest build can hold it.
   """
   plan = load_plan(str(staging))
   sizes = shard_sizes(plan)

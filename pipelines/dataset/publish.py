@@ -1,4 +1,7 @@
-"""Makes a finished dataset visible to TFDS, all at once."""
+"""Publishes a dataset: moves it from its staging folder to where TFDS finds it.
+
+It becomes visible all at once, when its last file is in place.
+"""
 
 from __future__ import annotations
 
@@ -29,17 +32,20 @@ from pipelines.plan.shards import DATASET, ShardSpec
 def publish(staging: str, sha256: dict[ShardSpec, str]) -> None:
   """Publishes the dataset whose shards are all in a staging folder.
 
-  Files are linked, not moved: until `dataset_info.json` is in place, last of
-  all, staging is whole, and whatever fails can be tried again. Nothing that
-  belongs to the dataset is removed, so that two workers may publish it at once.
+  Files are linked, not moved. So the staging folder is complete until
+  `dataset_info.json` is in place, the last file of all, and a step that fails
+  can be tried again. No file of the dataset itself is removed, so two workers
+  may publish it at the same time.
 
   Args:
-    staging: the folder. If it is gone, the dataset is published already.
-    sha256: of each shard's file, as this run's workers wrote or verified it.
+    staging: The path of the staging folder. If it has no plan any more, the
+      dataset has been published already, and nothing is done.
+    sha256: The SHA-256 of each shard's file, as the workers of this run wrote
+      or verified it.
 
   Raises:
-    BuildError: if a shard is missing or not sound, or another dataset is in the
-      way.
+    BuildError: if a shard is missing or not sound, or if another dataset or
+      foreign files are in the dataset's folder.
   """
   if not (storage.path(staging) / PLAN_FILE).exists():
     return
@@ -54,7 +60,7 @@ def publish(staging: str, sha256: dict[ShardSpec, str]) -> None:
 
 
 def _parts(plan: DatasetPlan) -> list[str]:
-  """The files of all shards, relative to their folder."""
+  """The paths of all shards and manifests, relative to the dataset's folder."""
   names = [plan.file_name(shard) for shard in plan.shards()]
   return names + [f'{MANIFESTS}/{name}.json' for name in names]
 
@@ -65,6 +71,14 @@ def _link(
   source: pathlib.Path,
   target: pathlib.Path,
 ) -> None:
+  """Links shards and manifests from one folder into another.
+
+  Args:
+    plan: The plan of the dataset.
+    parts: The paths of the files, relative to both folders.
+    source: The folder that has the files.
+    target: The folder that gets them.
+  """
   (target / MANIFESTS).mkdir(parents=True, exist_ok=True)
   storage.map_files(
     lambda part: storage.link(source / part, target / part),
@@ -74,8 +88,13 @@ def _link(
 
 
 def _was_published(plan: DatasetPlan, sha256: dict[ShardSpec, str]) -> bool:
-  """Whether an earlier attempt only failed to remove staging."""
-  # A build that was told to check hashes may be mending a published file.
+  """Whether the dataset is published, with the very shards of this run.
+
+  Then an earlier attempt published it and failed only to remove the staging
+  folder.
+  """
+  # A build with --check_hashes may be here to replace a published file that has
+  # the right size and the wrong contents.
   hashes = plan.settings.check_hashes
   state = dataset_state(plan, Depth.HASHES if hashes else Depth.CONTENTS)
   if state.kind is not Kind.PUBLISHED:
@@ -85,7 +104,10 @@ def _was_published(plan: DatasetPlan, sha256: dict[ShardSpec, str]) -> bool:
 
 
 def remove_staging(plan: DatasetPlan) -> None:
-  """Removes staging, the plan last: while it is there, so may be the rest."""
+  """Removes the staging folder, with the plan last.
+
+  As long as there is a plan, later runs know that files may be left here.
+  """
   found = listing.entries(plan.staging)
   storage.map_files(
     storage.remove,
@@ -97,7 +119,12 @@ def remove_staging(plan: DatasetPlan) -> None:
 
 
 def mend_texts(plan: DatasetPlan, state: DatasetState) -> None:
-  """Writes the describing files anew that are missing or altered."""
+  """Writes the describing files again that are missing or altered.
+
+  Args:
+    plan: The plan of the dataset.
+    state: The state of the dataset, which has the right contents of them.
+  """
   for name in sorted(state.damaged_texts, key=INFO_FILE.__eq__):
     text = state.damaged_texts[name]
     if text is None:
@@ -107,9 +134,10 @@ def mend_texts(plan: DatasetPlan, state: DatasetState) -> None:
 
 
 def restage(plan: DatasetPlan) -> None:
-  """Links what is left of a published dataset into staging.
+  """Links the files of a damaged published dataset into the staging folder.
 
-  There it is checked like all that is staged, and what is sound is kept.
+  There the build checks them like all staged shards: it keeps the sound ones
+  and fits the others again.
   """
   published, staged = _files(plan.directory), _files(plan.staging)
   parts = [p for p in _parts(plan) if p in published and p not in staged]
@@ -117,7 +145,7 @@ def restage(plan: DatasetPlan) -> None:
 
 
 def _files(folder: pathlib.Path) -> set[str]:
-  """The files of a folder and of its manifests, relative to it."""
+  """The paths of a folder's files and manifests, relative to the folder."""
   manifests = {p.name for p in listing.entries(folder / MANIFESTS)}
   return {p.name for p in listing.entries(folder)} | {
     f'{MANIFESTS}/{name}' for name in manifests
@@ -125,10 +153,11 @@ def _files(folder: pathlib.Path) -> set[str]:
 
 
 def check_target(plan: DatasetPlan) -> None:
-  """Refuses to touch what is not an unfinished dataset of this very plan.
+  """Checks that the plan's dataset may be written to its folder.
 
   Raises:
-    BuildError: if another dataset, or anything else, is in the way.
+    BuildError: if another dataset is there and `overwrite` is not set, or if
+      there are files that belong to no dataset of this project.
   """
   target = plan.directory
   found = published_fingerprint(plan)
@@ -136,8 +165,8 @@ def check_target(plan: DatasetPlan) -> None:
     raise BuildError(
       f'{target} holds another dataset of this name: its fingerprint is '
       f'{found[:16]}, this one would have {plan.fingerprint[:16]} (they differ '
-      'in splits, limits, storage, shards or the version of the source).\nPass '
-      '--overwrite to replace it, or another --data_dir.'
+      'in their splits, limits, storage, shards or source).\nPass --overwrite '
+      'to replace it, or another --data_dir.'
     )
   found = listing.entries(target)
   foreign = [path.name for path in found if not _is_ours(path)]
@@ -152,6 +181,15 @@ def check_target(plan: DatasetPlan) -> None:
 def _all_manifests(
   plan: DatasetPlan, sha256: dict[ShardSpec, str]
 ) -> dict[ShardSpec, Manifest]:
+  """The manifests of all staged shards, checked against their files.
+
+  Args:
+    plan: The plan of the dataset.
+    sha256: The SHA-256 of each shard's file, as the workers reported it.
+
+  Raises:
+    BuildError: if a shard is missing or not the one that was reported.
+  """
   manifests = read_manifests(plan)
   uploaded, suspect = listing.uploaded_hashes(plan.staging), _suspect(plan)
   for shard, manifest in manifests.items():
@@ -171,9 +209,10 @@ def _all_manifests(
 
 
 def _suspect(plan: DatasetPlan) -> set[str]:
-  """Staged shards that are gone, or newer than their manifests.
+  """The names of staged shards that are gone or newer than their manifests.
 
-  A worker that was given up may have written one once more.
+  A worker that the runner had given up may have written such a shard again,
+  after another worker had finished it. So its hash must be computed.
   """
   shards = listing.times(plan.staging)
   manifests = listing.times(plan.staging / MANIFESTS)
@@ -186,13 +225,17 @@ def _suspect(plan: DatasetPlan) -> set[str]:
 
 
 def _is_ours(path: pathlib.Path) -> bool:
+  """Whether a file in a dataset's folder has a name that a build gives."""
   names = (MANIFESTS, BAD_EXAMPLES_FILE, *METADATA_FILES)
   name = storage.final_name(path)
   return name in names or name.startswith(f'{DATASET}-')
 
 
 def _clear(plan: DatasetPlan) -> None:
-  """Removes what is there of another dataset, its visibility first."""
+  """Removes the files of another dataset from the plan's folder.
+
+  `dataset_info.json` goes first, so that TFDS finds no incomplete dataset.
+  """
   target = plan.directory
   if plan.settings.overwrite or published_fingerprint(plan) != plan.fingerprint:
     storage.remove(target / INFO_FILE)
@@ -210,7 +253,8 @@ def _publish_info(
   for name, text in metadata.default_config_texts().items():
     target = plan.directory.parents[1] / name
     target.parent.mkdir(exist_ok=True)
-    # All datasets share it, and a bucket takes one write of it a second.
+    # All datasets of the folder share this file, and a bucket accepts only one
+    # write of it per second.
     if not target.exists() or target.read_text() != text:
       storage.write_text(target, text)
   texts = metadata.texts(plan, manifests)

@@ -1,7 +1,7 @@
 """The state of a dataset on disk: absent, staged, published or damaged.
 
-Whoever asks "is it done?" asks `dataset_state`, and of one shard
-`sound_manifest`.
+`dataset_state` alone decides whether a dataset is finished, and
+`sound_manifest` whether a shard is.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.saved_plan import MANIFESTS, PLAN_FILE
 from pipelines.plan.shards import ShardSpec
 
-# The fingerprint of a dataset whose files do not tell it.
+# Stands for the fingerprint of a dataset whose files do not tell it.
 UNKNOWN = 'unknown'
 
 
@@ -40,32 +40,32 @@ class Kind(enum.Enum):
   STAGED = 'staged'  # A build has begun; some shards may be finished.
   PUBLISHED = 'published'  # TFDS can load it, and all of it is sound.
   DAMAGED = 'damaged'  # TFDS may load it, but files are missing or altered.
-  OTHER = 'other'  # Another dataset has its place.
+  OTHER = 'other'  # Another dataset is in its folder.
 
 
 class Depth(enum.IntEnum):
-  """How closely a published dataset is looked at."""
+  """The thoroughness of a look at a published dataset; each has those above."""
 
-  NAMES = 1  # All files are there. It takes two listings.
-  CONTENTS = 2  # Sizes, manifests and describing files are right.
-  HASHES = 3  # Every byte of the shards is right. It takes reading them.
+  NAMES = 1  # Checks that all files are there. This takes two listings.
+  CONTENTS = 2  # Checks sizes, manifests and describing files.
+  HASHES = 3  # Checks every byte of the shards, which it has to read.
 
 
 @dataclasses.dataclass(frozen=True)
 class DatasetState:
-  """The state of a dataset.
+  """The state of a dataset, with the damage that was found.
 
   Attributes:
     kind: The state as a whole.
-    fingerprint: The fingerprint of the published dataset, `UNKNOWN`, or None
-      if none is published.
-    finished: The time at which each finished shard was written, by the name of
-      its manifest, in seconds since the epoch.
+    fingerprint: The fingerprint of the published dataset, or `UNKNOWN` if its
+      files do not tell it, or None if no dataset is published.
+    finished: The time at which each finished shard's manifest was written, in
+      seconds since the epoch, by the manifest's name.
     damaged_shards: The shards of a published dataset that are not sound, with
-      the reason.
-    damaged_texts: The describing files of a published dataset that are not
-      what they should be, with their right contents, or None for a file that
-      should not be there.
+      the reasons.
+    damaged_texts: The names of describing files of a published dataset that are
+      missing or altered, with their right contents; None for a file that should
+      not be there.
   """
 
   kind: Kind
@@ -76,7 +76,7 @@ class DatasetState:
 
   @property
   def problems(self) -> list[str]:
-    """What is damaged, a line each."""
+    """The damage, one line per file."""
     return [
       *self.damaged_shards.values(),
       *(f'{name} is missing or altered' for name in self.damaged_texts),
@@ -86,11 +86,11 @@ class DatasetState:
 def dataset_state(
   plan: DatasetPlan, depth: Depth = Depth.CONTENTS
 ) -> DatasetState:
-  """Looks at the files of a plan's dataset.
+  """Finds the state of a plan's dataset from its files.
 
   Args:
     plan: The plan of the dataset.
-    depth: How closely a published dataset is looked at.
+    depth: The thoroughness with which a published dataset is checked.
 
   Raises:
     OSError: if files cannot be read.
@@ -113,9 +113,10 @@ def dataset_state(
 
 
 def published_fingerprint(plan: DatasetPlan) -> str | None:
-  """The fingerprint of the dataset in the plan's place, if there is one.
+  """The fingerprint of the dataset that is published in the plan's folder.
 
-  It is `UNKNOWN` where neither the dataset's metadata tell it nor its shards.
+  It is None if there is none, and `UNKNOWN` if neither its metadata nor its
+  manifests tell it.
   """
   if not (plan.directory / INFO_FILE).exists():
     return None
@@ -124,7 +125,8 @@ def published_fingerprint(plan: DatasetPlan) -> str | None:
     found = strict_json.convert(recorded.get('fingerprint'), str)
   except (OSError, ValueError):
     found = UNKNOWN
-  # Manifests tell it, too, and are not all damaged at once.
+  # If the metadata are damaged, a single valid manifest shows that the dataset
+  # is that of the plan.
   if found != plan.fingerprint and any(
     read_manifests(plan, plan.directory).values()
   ):
@@ -142,13 +144,19 @@ def shard_sizes(plan: DatasetPlan) -> dict[str, int]:
 def finished_shards(
   plan: DatasetPlan, sizes: dict[str, int] | None = None
 ) -> dict[str, float]:
-  """The time at which each manifest was written, in seconds since the epoch.
+  """The time at which each finished shard's manifest was written.
+
+  It does not open the manifests.
 
   Args:
     plan: The plan of the dataset.
-    sizes: What `shard_sizes` gives of it, for callers that look often.
+    sizes: The result of `shard_sizes`, for callers that call this often; by
+      default it is computed.
+
+  Returns:
+    Times in seconds since the epoch, by the manifest's name.
   """
-  # Once all is published, staging is removed, the plan last.
+  # After publishing, the staging folder is removed, with the plan last.
   in_staging = (plan.staging / PLAN_FILE).exists()
   folder = plan.staging if in_staging else plan.directory
   times = listing.times(folder / MANIFESTS)
@@ -157,7 +165,11 @@ def finished_shards(
 
 
 def sound_manifest(plan: DatasetPlan, shard: ShardSpec) -> Manifest | None:
-  """The manifest of a staged shard, if the shard's file has its hash."""
+  """The manifest of a staged shard, or None if the shard is not sound.
+
+  A shard is sound if its manifest is valid and has the hash of its file, which
+  is read for this.
+  """
   manifest = read_manifest(plan, shard)
   if manifest is None:
     return None
@@ -170,12 +182,14 @@ def sound_manifest(plan: DatasetPlan, shard: ShardSpec) -> Manifest | None:
 
 
 def _is_of_this_version(plan: DatasetPlan) -> bool:
-  # Other versions of the builder described datasets in other words.
+  """Whether the plan's version is the one that this project writes now."""
+  # Other versions described their datasets in other words, which cannot be
+  # compared.
   return plan.version == str(Cifar10Linac.VERSION)
 
 
 def _damaged_shards(plan: DatasetPlan, depth: Depth) -> dict[ShardSpec, str]:
-  """The shards of a published dataset that are not sound, with the reason."""
+  """The shards of a published dataset that are not sound, with the reasons."""
   sizes = listing.sizes(plan.directory)
   if depth == Depth.NAMES:
     listed = listing.sizes(plan.directory / MANIFESTS)
@@ -209,7 +223,10 @@ def _damaged_shards(plan: DatasetPlan, depth: Depth) -> dict[ShardSpec, str]:
 
 
 def _damaged_texts(plan: DatasetPlan) -> dict[str, str | None]:
-  """The right contents of describing files that are missing or altered."""
+  """The right contents of describing files that are missing or altered.
+
+  The value is None for a file that should not be there.
+  """
   manifests = read_manifests(plan, plan.directory)
   expected = metadata.texts(plan, manifests)
 

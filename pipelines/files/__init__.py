@@ -1,4 +1,4 @@
 """Files in a local folder or in a bucket, their formats, and locks.
 
-It imports `pipelines.errors` alone, and knows nothing of datasets.
+It imports only `pipelines.errors`, and knows nothing of datasets.
 """

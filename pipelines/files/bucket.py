@@ -1,6 +1,7 @@
-"""Finds out within seconds whether a bucket can be used, and says why not.
+"""Checks within seconds whether a bucket can be used, and says why not.
 
-Clients try again for half a minute whatever goes wrong, and then name a URL.
+The clients themselves repeat any failed request for half a minute, and then
+raise an error that names a URL in place of the cause.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ _TIMEOUT = 10  # Seconds.
 
 
 def readable(text: str) -> pathlib.Path:
-  """The path of a dataset that a user wrote.
+  """The path of a dataset, checked to be local or in a bucket that can be read.
+
+  Args:
+    text: The path as the user wrote it.
 
   Raises:
     BuildError: if it is in a bucket that cannot be read.
@@ -32,14 +36,15 @@ def readable(text: str) -> pathlib.Path:
 
 
 def check_access(path: pathlib.Path, permissions: tuple[str, ...]) -> None:
-  """Makes sure that there is a bucket in which everything needed is allowed.
+  """Checks that a bucket exists and grants the permissions that are needed.
 
   Args:
-    path: in the bucket.
-    permissions: `READ` or `WRITE`.
+    path: A path in the bucket.
+    permissions: The permissions that are needed: `READ` or `WRITE`.
 
   Raises:
-    BuildError: naming the bucket and what to do.
+    BuildError: if the bucket does not exist, cannot be reached or does not
+      grant a permission. The message names the bucket and says what to do.
   """
   bucket = f'gs://{path.fs.split_path(str(path))[0]}'
   try:
@@ -53,7 +58,8 @@ def check_access(path: pathlib.Path, permissions: tuple[str, ...]) -> None:
     ) from error
   except requests.RequestException as error:
     raise BuildError(
-      f'{path} cannot be reached: there is no connection to {path.fs.base}.'
+      f'{path} cannot be reached: there is no connection to {path.fs.base}. '
+      'Check the network, and run the same command again.'
     ) from error
   except storage.errors() as error:
     if getattr(error, 'code', 401) not in (401, 403, '401', '403'):
@@ -69,7 +75,8 @@ def check_access(path: pathlib.Path, permissions: tuple[str, ...]) -> None:
 
 
 def _allowed(fs, bucket: str, permissions: tuple[str, ...]) -> set[str]:
-  # What may be done is asked for, not tried: nothing is left behind.
+  """The permissions, of those asked about, that the bucket grants."""
+  # They are asked for and not tried out, so that nothing is left behind.
   answer = fs.call(
     'GET',
     'b/{}/iam/testPermissions',
@@ -81,6 +88,7 @@ def _allowed(fs, bucket: str, permissions: tuple[str, ...]) -> set[str]:
 
 
 def _account(fs) -> str:
+  """The account of the requests, as the subject of a message."""
   credentials = fs.credentials.credentials
   if credentials is None:
     return 'nobody is logged in, and everybody'

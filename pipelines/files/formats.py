@@ -1,6 +1,7 @@
-"""The file formats of shards. Each is described here once.
+"""The file formats of shards.
 
-A format is added by a subclass of `FileFormat` and its entry in `FILE_FORMATS`.
+All that differs between them is here. To add a format, write a subclass of
+`FileFormat` and enter it in `FILE_FORMATS`.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from pipelines.files import tfrecord
 
 
 class FileFormat:
-  """A format of files of records, each record the bytes of an example.
+  """A format of files of records. A record holds the bytes of one example.
 
   Attributes:
-    reader: The function of TFDS that reads it.
-    relative_size: The bytes of a file over those of its examples, about.
-    url: A page about the format, in place of a media type.
+    reader: The name of the TFDS function that reads the format.
+    relative_size: The size of a file divided by the size of its examples,
+      approximately.
+    url: The address of a page about the format. Metadata give it in place of a
+      media type, because neither format has one.
   """
 
   reader: str
@@ -26,23 +29,28 @@ class FileFormat:
   url: str
 
   def write(self, path: pathlib.Path, records: Iterable[bytes]) -> None:
-    """Writes a local file."""
+    """Writes a local file that holds the records in order."""
     raise NotImplementedError
 
   def read(
     self, path: pathlib.Path, skip: int = 0, take: int | None = None
   ) -> Iterator[bytes]:
-    """Reads `take` records of a local file after the first `skip`, or all.
+    """Reads records of a local file, in order.
+
+    Args:
+      path: The path of the file.
+      skip: The number of records to leave out at the start of the file.
+      take: The number of records to read after these; None reads all the rest.
 
     Raises:
       OSError: if the file cannot be opened.
-      ValueError: naming the file, if it is truncated or damaged.
+      ValueError: if the file is truncated or damaged; the message names it.
     """
     raise NotImplementedError
 
 
 class TFRecord(FileFormat):
-  """TensorFlow's format, which `tfds.load` reads."""
+  """TensorFlow's format of records, which `tfds.load` reads."""
 
   reader = 'tfds.load'
   relative_size = 1
@@ -52,17 +60,17 @@ class TFRecord(FileFormat):
 
 
 class ArrayRecord(FileFormat):
-  """A compressed format that is read at random, by `tfds.data_source`."""
+  """A compressed format with random access, which `tfds.data_source` reads."""
 
   reader = 'tfds.data_source'
   relative_size = 0.6
   url = 'https://github.com/google/array_record'
 
   def write(self, path, records):
-    # Imported here, because commands that read no shard do without it.
+    # Imported here, because commands that open no shard do not need it.
     from array_record.python import array_record_module
 
-    # One record per group, as TFDS writes them: each is read alone.
+    # TFDS, too, writes one record per group: each can be read alone.
     writer = array_record_module.ArrayRecordWriter(str(path), 'group_size:1')
     for record in records:
       writer.write(record)
@@ -71,7 +79,7 @@ class ArrayRecord(FileFormat):
   def read(self, path, skip=0, take=None):
     from array_record.python import array_record_module
 
-    os.stat(path)  # The reader has no error of its own for a missing file.
+    os.stat(path)  # The reader raises no OSError if the file is missing.
     try:
       reader = array_record_module.ArrayRecordReader(str(path))
       stop = reader.num_records() if take is None else skip + take
@@ -81,7 +89,7 @@ class ArrayRecord(FileFormat):
       raise ValueError(f'{path} is damaged: {error}') from error
 
 
-# By the suffix of their files, which is also the value of `--file_format`.
+# All formats. A key is the suffix of the files and a value of `--file_format`.
 FILE_FORMATS: dict[str, FileFormat] = {
   'tfrecord': TFRecord(),
   'array_record': ArrayRecord(),

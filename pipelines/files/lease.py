@@ -1,7 +1,11 @@
-"""One build of a config at a time in a bucket: a lease that has to be renewed.
+"""The lease: a file in a bucket that a build renews to keep others out.
 
-It tells builds of each other and is no more than that: two at once would do the
-same work twice, each shard whole.
+A bucket has no file locks such as a disk has (`pipelines.files.lock`). So a
+build creates `building.json` in the config's folder and renews it while it
+runs. Two minutes after the last renewal, the lease has ended.
+
+The lease only tells builds of each other. If two builds ran at once all the
+same, they would do the same work twice, but every shard would be sound.
 """
 
 from __future__ import annotations
@@ -17,26 +21,30 @@ from collections.abc import Iterator
 
 from pipelines.errors import BuildError, printable
 from pipelines.files import storage, strict_json
-from pipelines.files.holder import HOLDER_FILE, Holder
+from pipelines.files.build_process import BUILD_PROCESS_FILE, BuildProcess
 
-# Seconds between two renewals, and without any until a lease has ended.
+# Seconds between two renewals, and from the last renewal to the lease's end.
 _RENEWAL = 30
 _EXPIRY = 120
 
 
 @contextlib.contextmanager
 def hold(folder: pathlib.Path) -> Iterator[None]:
-  """Keeps others from building the same config in the same place.
+  """Holds the lease of a config's folder while the block runs.
+
+  Args:
+    folder: The config's folder, in a bucket.
 
   Raises:
-    BuildError: naming the build that is at work there.
+    BuildError: if another build is at work there; the message names its
+      process.
   """
-  file, holder = folder / HOLDER_FILE, Holder.of_this_process()
-  while not _create(file, holder):
-    _remove_if_ended(file, holder)
+  file, process = folder / BUILD_PROCESS_FILE, BuildProcess.current()
+  while not _create(file, process):
+    _remove_if_ended(file, process)
   stop = threading.Event()
   keeper = threading.Thread(
-    target=_renew, args=(file, holder, stop), name='lease', daemon=True
+    target=_renew, args=(file, process, stop), name='lease', daemon=True
   )
   keeper.start()
   try:
@@ -45,68 +53,84 @@ def hold(folder: pathlib.Path) -> Iterator[None]:
     stop.set()
     keeper.join()
     with contextlib.suppress(*storage.errors(), ValueError):
-      if strict_json.read(file, Holder) == holder:
+      if strict_json.read(file, BuildProcess) == process:
         file.unlink()
 
 
 def is_held(folder: pathlib.Path) -> bool:
-  """Whether a build is at work in a config's folder."""
-  other, age, _ = _look(folder / HOLDER_FILE)
+  """Whether a build holds the lease of a config's folder."""
+  other, age, _ = _look(folder / BUILD_PROCESS_FILE)
   return _lasts(other, age)
 
 
-def _lasts(other: Holder | None, age: float) -> bool:
-  return other is not None and not other.is_gone() and age < _EXPIRY
+def _lasts(other: BuildProcess | None, age: float) -> bool:
+  """Whether a lease, last renewed `age` seconds ago, has not ended."""
+  return other is not None and not other.has_ended() and age < _EXPIRY
 
 
-def _look(file: pathlib.Path) -> tuple[Holder | None, float, str]:
-  """Who holds a lease, seconds since it was renewed, and its generation."""
+def _look(file: pathlib.Path) -> tuple[BuildProcess | None, float, str]:
+  """Reads a lease.
+
+  Returns:
+    The process that holds it, or None if there is no lease or it is damaged;
+    the seconds since it was renewed; and its generation, which is the bucket's
+    number for this version of the file, or '' if there is no lease.
+  """
   try:
     info = file.fs.info(str(file))
-    other = strict_json.read(file, Holder)
+    other = strict_json.read(file, BuildProcess)
   except FileNotFoundError:
     return None, math.inf, ''
   except ValueError:
-    other = None  # Damaged.
+    other = None  # The lease is damaged.
   return other, time.time() - info['mtime'].timestamp(), info['generation']
 
 
-def _create(file: pathlib.Path, holder: Holder) -> bool:
-  """Whether the lease was free."""
+def _create(file: pathlib.Path, process: BuildProcess) -> bool:
+  """Takes the lease if it is free, and returns whether this process has it."""
   try:
-    file.fs.pipe_file(str(file), _encoded(holder), mode='create')
+    file.fs.pipe_file(str(file), _encoded(process), mode='create')
   except FileExistsError:
-    # A request whose answer was lost is made again, and finds its own lease.
-    return _look(file)[0] == holder
+    # The client repeats a request whose answer was lost. It then finds the
+    # lease that the first request created.
+    return _look(file)[0] == process
   return True
 
 
-def _remove_if_ended(file: pathlib.Path, holder: Holder) -> None:
-  """Raises BuildError unless the lease that is there has ended."""
+def _remove_if_ended(file: pathlib.Path, process: BuildProcess) -> None:
+  """Removes another process's lease if it has ended.
+
+  Raises:
+    BuildError: if it has not ended.
+  """
   other, age, generation = _look(file)
-  if other != holder and _lasts(other, age):
+  if other != process and _lasts(other, age):
     raise BuildError(
       f'Another build is at work in {file.parent}: process {other.pid} on '
       f'{printable(other.host)}, since {printable(other.since)}. Wait for it '
       f'or stop it; what it finished is kept. If it is dead, its lease ends '
       f'{_EXPIRY - age:.0f} s from now.'
     )
-  if other == holder or not generation:
-    return  # It has just been taken, or given up.
+  if other == process or not generation:
+    return  # Meanwhile this process got the lease, or the other gave it up.
   bucket, key, _ = file.fs.split_path(str(file))
-  # This one alone: another build may take over in the same moment.
+  # Only this generation is removed, because another build may take the lease in
+  # the same moment.
   condition = {'ifGenerationMatch': generation}
   with contextlib.suppress(FileNotFoundError, FileExistsError):
     file.fs.call('DELETE', 'b/{}/o/{}', bucket, key, **condition)
 
 
-def _renew(file: pathlib.Path, holder: Holder, stop: threading.Event) -> None:
+def _renew(
+  file: pathlib.Path, process: BuildProcess, stop: threading.Event
+) -> None:
+  """Renews the lease until `stop` is set."""
   while not stop.wait(_RENEWAL):
-    # What keeps it from being renewed once need not do so for ever.
+    # If a renewal fails, the next one may succeed.
     with contextlib.suppress(*storage.errors(), ValueError):
-      if strict_json.read(file, Holder) == holder:
-        file.fs.pipe_file(str(file), _encoded(holder))
+      if strict_json.read(file, BuildProcess) == process:
+        file.fs.pipe_file(str(file), _encoded(process))
 
 
-def _encoded(holder: Holder) -> bytes:
-  return json.dumps(dataclasses.asdict(holder)).encode()
+def _encoded(process: BuildProcess) -> bytes:
+  return json.dumps(dataclasses.asdict(process)).encode()

@@ -10,7 +10,7 @@ from pipelines.files import storage
 
 
 def entries(folder: pathlib.Path) -> list[pathlib.Path]:
-  """What is in a folder, nothing if it is not there; sorted by name."""
+  """The paths in a folder, sorted by name; none if there is no such folder."""
   try:
     if storage.is_remote(folder):
       names = {name.rpartition('/')[2] for name in folder.fs.ls(str(folder))}
@@ -22,9 +22,10 @@ def entries(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def times(folder: pathlib.Path) -> dict[str, float]:
-  """When each file in a folder was written, in seconds since the epoch.
+  """The time at which each file of a folder was written, by the file's name.
 
-  All links of a file have its time, and so have those in a bucket.
+  Times are in seconds since the epoch. Links that `storage.link` makes have the
+  time of their source, in a bucket as well as on disk.
   """
   if not storage.is_remote(folder):
     return {name: stat.st_mtime for name, stat in _stats(folder).items()}
@@ -36,7 +37,10 @@ def times(folder: pathlib.Path) -> dict[str, float]:
 
 
 def uploaded_hashes(folder: pathlib.Path) -> dict[str, str]:
-  """SHA-256 of what was uploaded into a folder from here; none on disk."""
+  """The SHA-256 of each file of a folder in a bucket, by the file's name.
+
+  Only files that this project uploaded have one recorded. On disk none has.
+  """
   if not storage.is_remote(folder):
     return {}
   found = {
@@ -47,13 +51,14 @@ def uploaded_hashes(folder: pathlib.Path) -> dict[str, str]:
 
 
 def sizes(folder: pathlib.Path) -> dict[str, int]:
-  """The bytes of each file in a folder."""
+  """The size of each file of a folder in bytes, by the file's name."""
   if storage.is_remote(folder):
     return {name: info['size'] for name, info in _objects(folder).items()}
   return {name: stat.st_size for name, stat in _stats(folder).items()}
 
 
 def _objects(folder: pathlib.Path) -> dict[str, dict]:
+  """The facts that a bucket lists about each file of a folder, by its name."""
   try:
     found = folder.fs.ls(str(folder), detail=True)
   except FileNotFoundError:
@@ -66,9 +71,11 @@ def _objects(folder: pathlib.Path) -> dict[str, dict]:
 
 
 def _stats(folder: pathlib.Path) -> dict[str, os.stat_result]:
+  """The `os.stat` of each file of a folder on disk, by the file's name."""
   found = {}
   for path in entries(folder):
-    with contextlib.suppress(FileNotFoundError):  # Others come and go.
+    # Another process may remove a file after it was listed.
+    with contextlib.suppress(FileNotFoundError):
       if path.is_file():
         found[path.name] = path.stat()
   return found

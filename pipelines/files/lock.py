@@ -1,9 +1,12 @@
-"""One build of a config at a time, counting what is left of a dead one.
+"""The lock that keeps a config's folder to one build: an `flock` on disk.
 
-On disk the lock is an flock on the config's folder: it dies with its holders
-and needs no file. A build takes it exclusively, so that it starts alone, then
-shares it with its driver and workers, so that nobody else starts before all are
-gone. A bucket has no such locks; there it is a lease (`pipelines.files.lease`).
+In a bucket, which has no such locks, the functions here use a lease instead: a
+file that the build renews (`pipelines.files.lease`).
+
+The operating system frees the lock when the last process that holds it ends,
+so that a killed build leaves none behind. A build first takes the lock
+exclusively, so that it starts alone. Then it shares the lock with its driver
+and workers, so that no other build starts before all of them have ended.
 """
 
 from __future__ import annotations
@@ -19,21 +22,26 @@ from collections.abc import Iterator
 
 from pipelines.errors import BuildError, printable
 from pipelines.files import lease, storage, strict_json
-from pipelines.files.holder import HOLDER_FILE, Holder
+from pipelines.files.build_process import BUILD_PROCESS_FILE, BuildProcess
 
-# Environment variable that tells a build's processes the locked folders, a line
-# each.
+# The environment variable that names the locked folders to a build's driver and
+# workers, one folder per line.
 FOLDERS = 'LINAC_LOCKED_FOLDERS'
-# Seconds that the processes of a dead build get to notice and end.
+# Seconds that the workers of a dead build get to notice it and end.
 _PATIENCE = 20
 
 
 @contextlib.contextmanager
 def only_build_in(folder: pathlib.Path) -> Iterator[None]:
-  """Keeps others from building the same config in the same place.
+  """Keeps other builds out of a config's folder while the block runs.
+
+  Args:
+    folder: The config's folder, on disk or in a bucket. On disk it is created
+      if it is missing, and removed at the end if it is empty.
 
   Raises:
-    BuildError: naming the build that is at work there.
+    BuildError: if another build is at work there; the message names its
+      process, if it is known.
   """
   if storage.is_remote(folder):
     with lease.hold(folder):
@@ -41,24 +49,26 @@ def only_build_in(folder: pathlib.Path) -> Iterator[None]:
     return
   handle = _lock(folder)
   try:
-    holder = dataclasses.asdict(Holder.of_this_process())
-    storage.write_text(folder / HOLDER_FILE, json.dumps(holder))
+    process = dataclasses.asdict(BuildProcess.current())
+    storage.write_text(folder / BUILD_PROCESS_FILE, json.dumps(process))
     yield
   finally:
-    with contextlib.suppress(OSError):  # What was refused leaves no trace.
-      (folder / HOLDER_FILE).unlink()
+    # A build that was refused leaves no empty folders. Others are not removed.
+    with contextlib.suppress(OSError):
+      (folder / BUILD_PROCESS_FILE).unlink()
       folder.rmdir()
       folder.parent.rmdir()
     os.close(handle)
 
 
 def share() -> None:
-  """Holds the locks of the build that started this process, until it ends.
+  """Shares the locks of the build that started this process, until it ends.
 
-  To be called before looking whether that build is still there.
+  Drivers and workers call this first, and only then check that their build is
+  still running. Leases in buckets are not shared.
 
   Raises:
-    BlockingIOError: if it is gone and another one begins.
+    BlockingIOError: if that build has ended and another one is starting.
   """
   for folder in os.environ[FOLDERS].split('\n'):
     if not storage.is_remote(storage.path(folder)):
@@ -67,9 +77,10 @@ def share() -> None:
 
 
 def is_held(folder: pathlib.Path) -> bool:
-  """Whether a build, or what is left of one, is at work in a config's folder.
+  """Whether a build, or a worker of a dead one, works in a config's folder.
 
-  It tries the lock for a moment, which no build is refused for.
+  On disk this takes the lock for a moment. No build fails because of that: a
+  build that finds the folder locked tries again.
   """
   if storage.is_remote(folder):
     return lease.is_held(folder)
@@ -83,53 +94,67 @@ def is_held(folder: pathlib.Path) -> bool:
   return False
 
 
-def holder(folder: pathlib.Path) -> str:
-  """Whose build it is, such as `process 12 on host`; empty if not known."""
-  found = _holder(folder)
+def describe_build(folder: pathlib.Path) -> str:
+  """The process that builds in a config's folder, such as `process 12 on host`.
+
+  It is empty if that process is not known.
+  """
+  found = _build_process(folder)
   return f'process {found.pid} on {found.host}' if found else ''
 
 
 def _lock(folder: pathlib.Path) -> int:
-  """The descriptor that holds the lock; waits for the rest of a dead build."""
+  """Takes the lock, and waits a while for the workers of a dead build to end.
+
+  Returns:
+    The file descriptor that holds the lock.
+
+  Raises:
+    BuildError: if another build, or a worker of a dead one, has the lock.
+  """
   end = time.monotonic() + _PATIENCE
   while (handle := _try_to_lock(folder)) is None:
-    if holder := _holder(folder):
+    if process := _build_process(folder):
       raise BuildError(
-        f'Another build is at work in {folder}: process {holder.pid} on '
-        f'{printable(holder.host)}, since {printable(holder.since)}. Wait for '
-        f'it, or stop it with `kill {holder.pid}`; what it finished is kept.'
+        f'Another build is at work in {folder}: process {process.pid} on '
+        f'{printable(process.host)}, since {printable(process.since)}. Wait '
+        f'for it, or stop it with `kill {process.pid}`; what it finished is '
+        'kept.'
       )
     if time.monotonic() > end:
       raise BuildError(
         f'Another build, or what is left of one, is at work in {folder}. Wait '
-        'for it, or end its processes (`pgrep -fa runners.local`); what it '
-        'finished is kept.'
+        'for it, or end its processes, which `pgrep -fa runners.local` lists; '
+        'what it finished is kept.'
       )
     time.sleep(0.1)
   return handle
 
 
 def _try_to_lock(folder: pathlib.Path) -> int | None:
+  """The file descriptor that holds the lock, or None if others have it."""
   with contextlib.ExitStack() as undo:
-    # Whoever held it may remove the folder at any moment.
+    # The process that had the lock may remove the folder at any moment.
     undo.enter_context(contextlib.suppress(BlockingIOError, FileNotFoundError))
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     undo.callback(os.close, handle)
-    # Linux makes the second step without letting anybody in between.
+    # On Linux no other process can take the lock between these two steps, from
+    # exclusive to shared.
     for mode in (fcntl.LOCK_EX, fcntl.LOCK_SH):
       fcntl.flock(handle, mode | fcntl.LOCK_NB)
-    # A third may have made it anew.
+    # Another process may have removed the folder and made it anew. Then this
+    # lock is on the old folder and keeps nobody out.
     if os.path.samestat(os.fstat(handle), os.stat(folder)):
       undo.pop_all()
       return handle
   return None
 
 
-def _holder(folder: pathlib.Path) -> Holder | None:
-  """Whose build it is; None if it is not known, or its process is gone."""
+def _build_process(folder: pathlib.Path) -> BuildProcess | None:
+  """The process that builds in a folder; None if it is unknown or has ended."""
   try:
-    holder = strict_json.read(folder / HOLDER_FILE, Holder)
+    process = strict_json.read(folder / BUILD_PROCESS_FILE, BuildProcess)
   except (OSError, ValueError):
     return None
-  return None if holder.is_gone() else holder
+  return None if process.has_ended() else process

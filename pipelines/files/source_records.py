@@ -1,4 +1,7 @@
-"""Reads the records of a prepared TFDS dataset, without TensorFlow."""
+"""Reads and hashes the records of a source, without TensorFlow.
+
+A source is a prepared TFDS dataset whose images are fitted.
+"""
 
 from __future__ import annotations
 
@@ -25,42 +28,47 @@ def read_records(
   Args:
     builder: The builder of the prepared dataset.
     directory: The folder of the prepared dataset.
-    split: The split.
+    split: The name of the split.
     start: The first record.
     stop: The record after the last one.
 
   Raises:
-    ValueError: naming the folder, if its metadata lead out of it.
+    OSError: if a file cannot be read.
+    ValueError: if a file is damaged, or if the metadata name a file outside of
+      the folder.
   """
   part = tfds.core.ReadInstruction(split, from_=start, to=stop, unit='abs')
   files = builder.info.splits[part].file_instructions
   for file in files:
-    # The metadata have a template for file names.
+    # The metadata hold a template for file names, which may be anything in a
+    # dataset that somebody else prepared.
     if os.path.dirname(file.filename) != directory:
       raise ValueError(
-        f'{directory} has data outside itself, in {file.filename}.'
+        f'The metadata of {directory} refer to data outside itself: '
+        f'{file.filename}. Prepare this source again.'
       )
   file_format = FILE_FORMATS[builder.info.file_format.file_suffix]
   for file in files:
-    # Most sources have one file, of which every task reads a slice.
+    # Most splits are one file, and every task reads a part of it: it is kept
+    # from one call to the next.
     with storage.kept_copy(storage.path(file.filename)) as path:
       yield from file_format.read(path, file.skip, file.take)
 
 
 def record_digest(record: bytes) -> bytes:
-  """The SHA-256 of what makes an example: its image, label and id as stored.
+  """The SHA-256 of an example's stored image, label and id, as 32 bytes.
 
-  How the record is laid out, and what else is in it, makes no difference.
+  The layout of the record and its other features make no difference.
   """
   try:
     features = tf_example_pb2.Example.FromString(record).features.feature
     parts = [
       features['image'].bytes_list.value[0],
       str(features['label'].int64_list.value[0]).encode(),
-      # Most sources have no ids.
+      # Most sources have no ids, and this adds nothing.
       *features['id'].bytes_list.value,
     ]
-  except Exception:  # The parser has errors of its own.
+  except Exception:  # The parser raises errors of its own classes.
     parts = [b'no labelled image', record]
   digest = hashlib.sha256()
   for part in parts:
@@ -69,6 +77,10 @@ def record_digest(record: bytes) -> bytes:
   return digest.digest()
 
 
-def shard_digest(examples: Iterable[bytes]) -> str:
-  """A hash of a shard's examples, 16 hexadecimal digits, from their own."""
-  return hashlib.sha256(b''.join(examples)).hexdigest()[:16]
+def shard_digest(digests: Iterable[bytes]) -> str:
+  """A hash of a shard's examples, 16 hexadecimal digits long.
+
+  Args:
+    digests: The `record_digest` of each example, in order.
+  """
+  return hashlib.sha256(b''.join(digests)).hexdigest()[:16]

@@ -1,8 +1,10 @@
 """Files in a local folder or in a bucket of Google Cloud Storage (`gs://`).
 
-Paths are `pathlib.Path` or, for a bucket, `UPath` objects, which share their
-methods for reading and listing. What differs is here. Files are whole or not
-there at all: renamed into place, or uploaded, once they are written.
+A path is a `pathlib.Path` or, in a bucket, a `UPath`. Both have the same
+methods for reading and listing; this module has the operations that differ.
+
+A file is either complete or not there: it is renamed into place, or uploaded,
+after it has been written.
 """
 
 from __future__ import annotations
@@ -23,25 +25,31 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO
 
-# Requests to a bucket at a time; a request takes 20 to 100 ms.
+# The number of requests to a bucket at a time. A request takes 20 to 100 ms.
 _THREADS = 16
-# Bytes to ask a bucket for at a time.
+# The number of bytes that one request to a bucket asks for.
 _BLOCK = 2**26
-# Seconds for a connection, and without a byte of an answer. The client makes
-# the request again then; by itself it would wait for ever.
+# The longest waits for a connection and for the next byte of an answer, in
+# seconds. After that the client repeats the request; by default it would wait
+# for ever.
 _TIMEOUTS = {'sock_connect': 30, 'sock_read': 120}
-# What an object is uploaded with: its hash, and when. Both stay with its
-# contents: copies have them, and what replaces them has none.
+# The names of two facts that are recorded with an object when it is uploaded:
+# its hash and the time. They belong to its contents: a copy has the same, and
+# an object that somebody else writes over it has none.
 SHA256, WRITTEN = 'sha256', 'written_ns'
-# In the name of a file that is not whole yet.
+# A part of the names of files that are not complete yet.
 _PART = '.tmp'
 
 
 def path(text: str | os.PathLike) -> pathlib.Path:
-  """The path that a user wrote, absolute.
+  """The absolute path of a file or folder, as `pathlib.Path` or `UPath`.
+
+  Args:
+    text: The path as the user wrote it; it may start with `~` or `gs://`.
 
   Raises:
-    ValueError: if it is in a place that is not supported.
+    ValueError: if the path is neither local nor one of `gs://`, or if gcsfs,
+      which paths of `gs://` need, is not installed.
   """
   text = os.fspath(text)
   if '://' not in text:
@@ -49,10 +57,13 @@ def path(text: str | os.PathLike) -> pathlib.Path:
   if not text.startswith('gs://'):
     raise ValueError(f'{text} is neither a local path nor one of gs://.')
   if re.search(r'[*?\[\]]', text):
-    raise ValueError(f'{text} must not have *, ?, [ or ] in it.')
-  # Of no use here: buckets with hierarchies are asked for with each request.
+    raise ValueError(
+      f'{text} must not have *, ?, [ or ] in it. Choose another name.'
+    )
+  # Without this, gcsfs would ask with each request whether the bucket has a
+  # hierarchical namespace, which is of no use here.
   os.environ.setdefault('GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT', 'false')
-  # Imported here, because they take half a second.
+  # Imported here, because these imports take half a second.
   try:
     import aiohttp
     import gcsfs  # noqa: F401
@@ -60,7 +71,8 @@ def path(text: str | os.PathLike) -> pathlib.Path:
   except ImportError as error:
     raise ValueError(f"{text} needs gcsfs: pip install -e '.[gcp]'.") from error
 
-  # Other processes add files; each upload is compared with its MD5.
+  # Listings are not cached, because other processes add files. The MD5 of each
+  # upload is compared.
   return UPath(
     text,
     use_listings_cache=False,
@@ -75,7 +87,7 @@ def is_remote(path: pathlib.Path) -> bool:
 
 
 def errors() -> tuple[type[Exception], ...]:
-  """What reading and writing files raises, to be caught."""
+  """The classes of errors that reading and writing files may raise."""
   found = [OSError]
   if 'gcsfs' in sys.modules:
     import aiohttp
@@ -94,9 +106,10 @@ def errors() -> tuple[type[Exception], ...]:
 
 @contextlib.contextmanager
 def writing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """Gives a local file to write, which becomes `path` when the block ends.
+  """Gives the path of a local file, which becomes `path` when the block ends.
 
-  If the block raises, nothing becomes of the file.
+  The block writes that file. If the block raises, the file is removed, and
+  `path` is as it was before.
   """
   if is_remote(path):
     with _temporary_file() as f:
@@ -117,38 +130,47 @@ def writing(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def _part_of(path: pathlib.Path) -> pathlib.Path:
-  # Other processes may write the same, on other machines with equal pids.
+  """A new path for the file that will become `path`."""
+  # Other processes may write the same file, and those of another machine may
+  # have the same pid.
   return path.with_name(f'{path.name}{_PART}{secrets.token_hex(4)}')
 
 
 def final_name(path: pathlib.Path) -> str:
-  """The name that a file has once it is whole."""
+  """The name that a file has, or will have once it is complete."""
   return path.name.partition(_PART)[0]
 
 
 def remove_parts(folder: pathlib.Path) -> None:
-  """Removes what a killed process left half written, also below the folder.
+  """Removes incomplete files that killed processes left in a folder, or below.
 
-  No other process may be writing there.
+  No other process may be writing there meanwhile.
   """
-  if not is_remote(folder):  # A bucket has no halves.
+  if not is_remote(folder):  # A bucket never has incomplete files.
     for part in folder.rglob(f'*{_PART}*'):
       remove(part)
 
 
 @contextlib.contextmanager
 def local_copy(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """A local file with the contents of `path`: itself, if it is local."""
+  """Gives the path of a local file with the contents of `path`.
+
+  It is `path` itself if that is local. Else the file is downloaded, and removed
+  when the block ends.
+  """
   if is_remote(path):
     yield (copy := _Download(path)).path
-    del copy  # Its file goes with it.
+    del copy  # This removes its file.
   else:
     yield path
 
 
 @contextlib.contextmanager
 def kept_copy(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """As `local_copy`, but downloads nothing if it is the same as last time."""
+  """Like `local_copy`, but keeps the last download for the next call.
+
+  If that call is for the same path, nothing is downloaded again.
+  """
   if is_remote(path):
     yield (copy := _last_download(path)).path
     del copy
@@ -157,13 +179,17 @@ def kept_copy(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 class _Download:
-  """A local copy, which is gone with this object."""
+  """A local copy of a file in a bucket.
+
+  Attributes:
+    path: The path of the copy, which is removed with this object.
+  """
 
   def __init__(self, source: pathlib.Path):
     f = _temporary_file()
     weakref.finalize(self, f.close)
     self.path = _path_of(f)
-    # Reads ahead: most files take one request.
+    # With such large blocks, one request is enough for most files.
     with source.open('rb', block_size=_BLOCK) as remote:
       shutil.copyfileobj(remote, f, _BLOCK // 4)
     f.flush()
@@ -173,29 +199,33 @@ _last_download = functools.lru_cache(maxsize=1)(_Download)
 
 
 def _temporary_file() -> IO[bytes]:
-  """An open file; on Linux one that is gone with a process that is killed."""
+  """An open temporary file. On Linux it has no name.
+
+  So nothing is left of it on disk, even if this process is killed.
+  """
   if sys.platform == 'linux':
     return tempfile.TemporaryFile()
   return tempfile.NamedTemporaryFile()
 
 
 def _path_of(f: IO[bytes]) -> pathlib.Path:
+  """A path by which this process can open a file of `_temporary_file` again."""
   if sys.platform == 'linux':
     return pathlib.Path(f'/proc/self/fd/{f.fileno()}')
   return pathlib.Path(f.name)
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
-  """Writes a small file."""
+  """Writes a small text file, on disk or in a bucket."""
   with writing(path) as part:
     part.write_text(text)
 
 
 def file_sha256(path: pathlib.Path) -> str:
-  """SHA-256 of a file, in hexadecimal.
+  """The SHA-256 of a file, in hexadecimal.
 
-  Of an object that was uploaded from here, it is what it was found to be then,
-  and is not downloaded for.
+  If this project uploaded the file to a bucket, the hash was recorded then, and
+  the file is not downloaded to compute it.
   """
   if is_remote(path):
     recorded = path.fs.info(str(path)).get('metadata', {}).get(SHA256)
@@ -206,10 +236,13 @@ def file_sha256(path: pathlib.Path) -> str:
 
 
 def link(source: pathlib.Path, target: pathlib.Path) -> None:
-  """Gives a file a second name without moving its data through this process.
+  """Gives a file a second name, without reading its data.
 
-  On disk the two are one; in a bucket the server copies. What has the name is
-  replaced.
+  On disk the second name is a hard link. In a bucket the server makes a copy.
+  An existing target is replaced.
+
+  Raises:
+    OSError: if the file system has no hard links, or the source is missing.
   """
   if is_remote(source):
     source.fs.cp_file(str(source), str(target))
@@ -219,11 +252,12 @@ def link(source: pathlib.Path, target: pathlib.Path) -> None:
   try:
     part.replace(target)
   finally:
-    part.unlink(missing_ok=True)  # Nothing is replaced by another link of it.
+    # If both are links of the same file already, `replace` leaves the part.
+    part.unlink(missing_ok=True)
 
 
 def remove(path: pathlib.Path) -> None:
-  """Removes a file, or a folder and all in it, if it is there."""
+  """Removes a file, or a folder with all its files, if it is there."""
   if is_remote(path):
     with contextlib.suppress(FileNotFoundError):
       path.fs.rm(str(path), recursive=True)
@@ -234,12 +268,16 @@ def remove(path: pathlib.Path) -> None:
 
 
 def map_files(function: Callable, items: Iterable, remote: bool) -> list:
-  """The results of a function that opens a file, for each item in order.
+  """Calls a function that opens a file for each item.
 
   Args:
-    function: to be called.
-    items: that it takes.
-    remote: whether the files are in a bucket; then many are opened at a time.
+    function: A function of one item.
+    items: The items.
+    remote: Whether the files are in a bucket. Then many calls run at a time, in
+      threads, because each one waits for answers.
+
+  Returns:
+    The results, in the order of the items.
   """
   if not remote:
     return [function(item) for item in items]

@@ -1,7 +1,8 @@
-"""Reads JSON files strictly: a value of the type asked for, or an error.
+"""Reads JSON files strictly: the result is of the expected type, or an error.
 
-A file that is read may be cut short, of another release or written by somebody
-else. It is data: nothing in it is run, and nothing half right comes out.
+A file may be cut short, written by another release of this project, or made up
+by somebody else. So it is treated as data, never run, and refused as a whole if
+any part of it is wrong.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import types
 import typing
 from collections.abc import Callable
 
-# Manifests hold about 100 bytes an example: enough for 160,000 in a shard.
+# The largest file that is read. A manifest has about 100 bytes per example, so
+# this is enough for a shard of 160,000 examples.
 MAX_BYTES = 2**24
 
 
@@ -22,12 +24,13 @@ def read(path: pathlib.Path, kind):
   """The value of type `kind` that a JSON file holds.
 
   Args:
-    path: of the file.
-    kind: as `convert` takes it.
+    path: The path of the file.
+    kind: The expected type, one of those that `convert` accepts.
 
   Raises:
     OSError: if the file cannot be read.
-    ValueError: naming the file and what is wrong with its contents.
+    ValueError: if the file holds no such value. The message names the file and
+      what is wrong with it.
   """
   data = read_bytes(path)
   try:
@@ -38,11 +41,15 @@ def read(path: pathlib.Path, kind):
 
 
 def read_bytes(path: pathlib.Path, most: int = MAX_BYTES) -> bytes:
-  """The contents of a file that holds at most so many bytes.
+  """The contents of a file that must not be too large.
+
+  Args:
+    path: The path of the file.
+    most: The largest size that is accepted, in bytes.
 
   Raises:
-    OSError: if it cannot be read.
-    ValueError: naming it, if it holds more.
+    OSError: if the file cannot be read.
+    ValueError: if the file is larger; the message names it.
   """
   with path.open('rb') as f:
     data = f.read(most + 1)
@@ -52,12 +59,13 @@ def read_bytes(path: pathlib.Path, most: int = MAX_BYTES) -> bytes:
 
 
 def upgraded(value: dict, schema: int, upgrade: Callable[[dict], dict]) -> dict:
-  """The contents of a file of any schema so far, less its schema's number.
+  """The contents of a file, in the present schema and without its number.
 
   Args:
-    value: The contents of the file. Those of version 1.0 have no `schema`.
-    schema: The number of today's schema.
-    upgrade: Turns contents of version 1.0 into today's.
+    value: The contents of the file, of any schema so far. Those of version 1.0
+      have no `schema`.
+    schema: The number of the present schema.
+    upgrade: A function that turns contents of version 1.0 into present ones.
 
   Raises:
     ValueError: if a newer version of this project wrote the file, or its
@@ -79,21 +87,25 @@ def upgraded(value: dict, schema: int, upgrade: Callable[[dict], dict]) -> dict:
 
 
 def plain(value):
-  """A value as it looks when it was written and read again."""
+  """A value as it is after it was written as JSON and read back.
+
+  Tuples become lists, for example.
+  """
   return json.loads(json.dumps(value))
 
 
 def convert(value, kind):
-  """A value as `json` reads it, checked and made one of type `kind`.
+  """Checks a value that `json` has read, and turns it into the type `kind`.
 
   Args:
-    value: of the types that `json` knows.
-    kind: a dataclass, whose fields must all be there and no others; `str`,
-      `int` of 64 bits, finite `float`, `bool`, `dict`; or a list, tuple, dict
-      or union with None of these.
+    value: The value, of the types that `json` knows.
+    kind: The expected type. It is a dataclass, all of whose fields must be
+      present and no others; `str`, `int` (64 bits), `float` (finite), `bool` or
+      `dict`; a list, a tuple or a dict of such types; or one of these or None.
 
   Raises:
-    ValueError: naming what is of another type.
+    ValueError: if the value is of another type; the message names the part that
+      is.
   """
   if dataclasses.is_dataclass(kind):
     return _dataclass(value, kind)
@@ -104,7 +116,8 @@ def convert(value, kind):
     return {k: convert(v, args[1]) for k, v in _plain(value, dict).items()}
   if origin in (list, tuple):
     size = len(_plain(value, list))
-    # `list[int]` and `tuple[int, ...]` have any length, `tuple[int, int]` 2.
+    # `list[int]` and `tuple[int, ...]` may have any length; `tuple[int, int]`
+    # has two items.
     kinds = args if args[1:] not in ((), (...,)) else args[:1] * size
     if len(kinds) != size:
       raise ValueError(f'{value!r:.80} must have {len(kinds)} items.')
@@ -113,15 +126,19 @@ def convert(value, kind):
 
 
 def _dataclass(value, kind):
-  hints = typing.get_type_hints(kind)
-  if _plain(value, dict).keys() != hints.keys():
-    wrong = sorted(value.keys() ^ hints.keys())
-    raise ValueError(f'{kind.__name__} lacks or has no field {wrong!r:.80}.')
-  return kind(**{k: convert(value[k], hint) for k, hint in hints.items()})
+  """The instance of a dataclass whose fields a JSON object gives."""
+  types_by_field = typing.get_type_hints(kind)
+  if _plain(value, dict).keys() != types_by_field.keys():
+    wrong = sorted(value.keys() ^ types_by_field.keys())
+    raise ValueError(
+      f'{kind.__name__} lacks these fields or has too many: {wrong!r:.80}.'
+    )
+  return kind(**{k: convert(value[k], t) for k, t in types_by_field.items()})
 
 
 def _plain(value, kind: type):
-  # Exactly, because True is an int, too.
+  """A value, checked to be exactly of a type that JSON has."""
+  # `isinstance` would not do, because True is an int, too.
   if type(value) is not kind:
     raise ValueError(f'{value!r:.80} must be of type {kind.__name__}.')
   if kind is float and not math.isfinite(value):
@@ -132,6 +149,7 @@ def _plain(value, kind: type):
 
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict:
+  """The dict of a JSON object's pairs, which must have different keys."""
   value = dict(pairs)
   if len(value) < len(pairs):
     raise ValueError('a key occurs twice.')

@@ -1,4 +1,4 @@
-"""What is to be built: the settings, the plan, its shards and its fingerprint.
+"""The plan of a build: its settings, its shards and its fingerprint.
 
-It may import `files`, and no other room of `pipelines`.
+It may import `files` and `errors`, and no other room of `pipelines`.
 """

@@ -1,4 +1,8 @@
-"""The plan of a dataset: everything that its workers need to know."""
+"""The plan of a dataset: everything that its workers need to know to build it.
+
+Commands make a plan from their options, save it in the dataset's staging
+folder, and workers load it from there.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +35,8 @@ class SourceSpec:
     contents: A hash of the class names and of all examples to be fitted, in
       order; see `preparation.source_contents`. It is empty for datasets of
       version 1.0, which did not record it.
-    digests: A hash of the examples of each shard, by split; it is empty where
-      nothing is to be read from the source.
+    digests: The hashes of the examples of each shard, by split. It is empty if
+      nothing will be read from the source.
   """
 
   name: str
@@ -51,18 +55,20 @@ class DatasetPlan:
   """One dataset to be built: a transform, a source and settings.
 
   Attributes:
-    config: The transform less its seed.
+    config: The transform without its seed.
     seed: The seed, or None if it is a private key.
-    private_key: The private key's place, or None if the seed is public.
-    source: The images.
+    private_key: The name and the place of the private key, or None if the seed
+      is public.
+    source: The prepared TFDS dataset with the images.
     splits: The name and the number of examples of each split, in order.
-    data_dir: TFDS's root folder.
+    data_dir: TFDS's root folder, under which the dataset is published.
     version: The version of the dataset.
     settings: The settings of the build.
 
   Raises:
-    ValueError: naming a split that cannot be part of a file name, or whose
-      shards cannot be numbered.
+    ValueError: if there is both a seed and a private key or neither, if the
+      name of a split cannot be part of a file name, or if a split has too many
+      shards.
   """
 
   config: KeylessConfig
@@ -76,12 +82,16 @@ class DatasetPlan:
 
   def __post_init__(self):
     if (self.seed is None) == (self.private_key is None):
-      raise ValueError('A plan has either a seed or a private key.')
+      raise ValueError(
+        'A plan has either a seed or a private key; here are both or neither.'
+      )
     for split, size in self.splits:
       check_split(split, size, self.settings.examples_per_shard)
 
   def reveal(self) -> LinacConfig:
-    """The transform to fit with. It reads a private key, which nothing keeps.
+    """The transform with its seed, for fitting.
+
+    If the seed is a private key, it is read anew each time and never kept.
 
     Raises:
       ValueError: if the private key cannot be read.
@@ -91,20 +101,20 @@ class DatasetPlan:
 
   @property
   def config_name(self) -> str:
-    """The TFDS config name."""
+    """The TFDS config name, such as `seed_42_f64`."""
     if self.private_key:
       return self.private_key.name
     return config_names.config_name(self.source.name, self.reveal())
 
   @property
   def directory(self) -> pathlib.Path:
-    """The folder in which TFDS looks for the dataset."""
+    """The folder of the published dataset, where TFDS looks for it."""
     root = storage.path(self.data_dir)
     return root / DATASET / self.config_name / self.version
 
   @property
   def staging(self) -> pathlib.Path:
-    """The folder in which shards are collected until all are there."""
+    """The folder that collects the finished shards until all are there."""
     return self.directory.with_name(
       f'staging.{self.version}.{self.fingerprint[:16]}'
     )
@@ -117,7 +127,7 @@ class DatasetPlan:
   @property
   def strict_devices(self) -> bool:
     """Whether all shards must come from one kind of device and one jaxlib."""
-    # Float64 bits are the same on all.
+    # Float64 bits are the same on all devices.
     return self.settings.strict_devices and self.config.precision == 'float32'
 
   @property
@@ -127,13 +137,13 @@ class DatasetPlan:
 
   @property
   def example_bytes(self) -> int:
-    """The bytes that an example takes on disk, about."""
+    """The approximate size of one example on disk, in bytes."""
     relative_size = FILE_FORMATS[self.settings.file_format].relative_size
     return round(self.representation_bytes * relative_size) + 4096
 
   @property
   def representation_bytes(self) -> int:
-    """The bytes of one representation before any compression."""
+    """The size of one representation before any compression, in bytes."""
     height, width, channels = self.source.schema.shape
     units = self.config.representation_channels(channels)
     itemsize = np.dtype(self.settings.storage_dtype).itemsize
@@ -141,7 +151,7 @@ class DatasetPlan:
 
   @property
   def shard_stops(self) -> dict[str, list[int]]:
-    """The ends of the shards of each split."""
+    """The index after the last example of each shard, in order, by split."""
     limit = self.settings.examples_per_shard
     return {split: shard_stops(size, limit) for split, size in self.splits}
 

@@ -1,8 +1,8 @@
 """The fingerprint: a hash of everything that a dataset's bits depend on.
 
-Two builds with equal fingerprints make the same files, so that one can go on
-where the other stopped. What changes the speed alone, and the devices and
-library versions, which stand in the manifests, are not part of it.
+Two builds with equal fingerprints make the same files, so that one can continue
+the work of the other. Settings that only change the speed are not part of it.
+Nor are devices and versions of libraries, which the manifests record.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from pipelines.plan import version_1_0
 if TYPE_CHECKING:
   from pipelines.plan.dataset_plan import DatasetPlan
 
-# The schema of plans, manifests and metadata; files of version 1.0 have none.
+# The number of the present schema of plans, manifests and metadata. Files of
+# version 1.0 have no number.
 SCHEMA = 2
-# What each field of the transform means in a file that does not mention it. A
-# fingerprint holds only the values that differ, so that a field added later
-# changes no old fingerprint: its entry says what all datasets before it had.
+# The value that each field of the transform has in a file that does not mention
+# it. A fingerprint holds only the fields with other values. So a field that is
+# added later changes no old fingerprint: its entry here is the value that all
+# datasets had before.
 MEANT_BY_DEFAULT = version_1_0.CONFIG | {}
 
 
 def identity(plan: DatasetPlan) -> dict:
-  """The contents of the fingerprint."""
+  """The values that a fingerprint is the hash of, as a JSON object."""
   if version_1_0.is_version_1_0(plan.version):
     return version_1_0.identity(plan)
   transform = {
@@ -56,20 +58,23 @@ def identity(plan: DatasetPlan) -> dict:
 
 
 def _key(plan: DatasetPlan) -> dict:
-  """The seed, or what may be known of a private key."""
+  """The seed, or the public part of a private key."""
   if plan.private_key is None:
     return {'seed': plan.seed}
   return {'private_key': plan.private_key.public_part()}
 
 
 def fingerprint(plan: DatasetPlan) -> str:
-  """The SHA-256 of the identity, in hexadecimal."""
+  """The SHA-256 of a plan's `identity`, in hexadecimal."""
   text = json.dumps(identity(plan), sort_keys=True, separators=(',', ':'))
   return hashlib.sha256(text.encode()).hexdigest()
 
 
 def provenance(plan: DatasetPlan) -> dict:
-  """What the metadata of a dataset tell of its plan, all values written out."""
+  """The facts of a plan that the dataset's metadata record.
+
+  Here also fields with default values are written out.
+  """
   source = {'name': plan.source.name, 'version': plan.source.version}
   if plan.source.contents:
     source['contents'] = plan.source.contents

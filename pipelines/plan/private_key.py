@@ -1,7 +1,7 @@
-"""Seeds that stay secret: workers read them, and nothing writes them down.
+"""Private keys: seeds that workers read and that no file of a dataset records.
 
-A plan says where the key is and has a random id in its place. Only the
-representations and their statistics depend on the key itself.
+A plan names the place of the key, and holds a random id instead of the key.
+Only the representations and their statistics depend on the key itself.
 """
 
 from __future__ import annotations
@@ -16,19 +16,22 @@ import stat
 from linac_config import KeylessConfig
 from pipelines.files import storage
 
+# The environment variable that holds the key if no file does.
 ENVIRONMENT = 'LINAC_PRIVATE_KEY'
-# Keeps the id beside the versions of the dataset.
+# The file that keeps the id, in the config's folder beside its versions.
 _ID_FILE = 'private_key_id'
 
 
 @dataclasses.dataclass(frozen=True)
 class PrivateKey:
-  """What may be known of a private key.
+  """A private key, known by its name and its place but not by its value.
 
   Attributes:
-    name: of the dataset's config.
-    id: random, drawn when the config was first built.
-    file: that holds the key, or None if `LINAC_PRIVATE_KEY` does.
+    name: The name of the dataset's config.
+    id: A random id of 16 hexadecimal digits. It is drawn when the config is
+      first built, and stands for the key in fingerprints and metadata.
+    file: The path of the file that holds the key, or None if the environment
+      variable `LINAC_PRIVATE_KEY` holds it.
   """
 
   name: str
@@ -36,10 +39,11 @@ class PrivateKey:
   file: str | None
 
   def read(self) -> int:
-    """The key.
+    """Reads the key, an integer of 64 bits, signed.
 
     Raises:
-      ValueError: if there is none; what there is is not shown.
+      ValueError: if there is no valid key. The message does not show what is in
+        its place.
     """
     if self.file is None:
       where, text = ENVIRONMENT, os.environ.get(ENVIRONMENT, '')
@@ -47,7 +51,7 @@ class PrivateKey:
       where = self.file
       try:
         text = storage.path(self.file).read_text()
-      except Exception as error:  # Clients of remote files have their own.
+      except Exception as error:  # Clients of buckets raise other classes.
         reason = getattr(error, 'strerror', None) or type(error).__name__
         raise ValueError(
           f'private_key_file={self.file!r} cannot be read: {reason}.'
@@ -58,7 +62,8 @@ class PrivateKey:
         return key
     except ValueError:
       pass
-    # Neither this error nor one that it came from may hold the text.
+    # Raised here and not in the `except` above, because neither this error nor
+    # its context may hold the text.
     raise ValueError(
       f'{where} must hold one integer of 64 bits, signed, in decimal or 0x '
       'hexadecimal; what it holds is not shown.'
@@ -72,15 +77,18 @@ class PrivateKey:
 def find_private_key(
   folder: pathlib.Path, name: str, file: str | None
 ) -> PrivateKey:
-  """The private key of a config, checked.
+  """The private key of a config, with its saved id or a new one.
+
+  It reads the key once, to check it.
 
   Args:
-    folder: of the config.
-    name: of the config.
-    file: that holds the key, or None for `LINAC_PRIVATE_KEY`.
+    folder: The config's folder.
+    name: The name of the config.
+    file: The path of the file that holds the key, or None if the environment
+      variable `LINAC_PRIVATE_KEY` holds it.
 
   Raises:
-    ValueError: if there is no valid key.
+    ValueError: if there is no valid key, or if the file with the id is damaged.
   """
   if file is not None:
     file = str(storage.path(file))
@@ -104,25 +112,26 @@ def find_private_key(
 
 
 def save_id(folder: pathlib.Path, key: PrivateKey) -> None:
-  """Keeps the id, so that the next build of the config goes on."""
+  """Saves the id, by which the next build of the config continues this one."""
   storage.write_text(folder / _ID_FILE, key.id)
 
 
 def warnings(key: PrivateKey, config: KeylessConfig) -> list[str]:
-  """What makes the key worth less than it could be."""
+  """Warnings about settings that make a key easier to guess or to read."""
   found = []
   if config.key_derivation == 'published':
     found.append(
-      "key_derivation='published' uses the lowest 32 bits of a key. A stored "
-      'representation tells in one forward pass whether a guess is right, so '
-      'all 2**32 can be tried. Pass --key_derivation=full for 64 bits.'
+      "key_derivation='published' uses only the lowest 32 bits of a key. One "
+      'forward pass shows whether a guessed key fits a stored representation, '
+      'so all 2**32 keys can be tried. Pass --key_derivation=full, which uses '
+      'all 64 bits.'
     )
   file = storage.path(key.file) if key.file else None
   if file is not None and not storage.is_remote(file):
     mode = stat.S_IMODE(file.stat().st_mode)
     if mode & 0o077:
       found.append(
-        f'{key.file} can be read by others, its mode is {mode:o}. Run '
+        f'Other users can read {key.file}: its mode is {mode:o}. Run '
         f'`chmod 600 {key.file}`.'
       )
   return found

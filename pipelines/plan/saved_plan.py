@@ -1,4 +1,4 @@
-"""Plans in their staging folders, from where workers load them."""
+"""Saves a plan in its staging folder, and loads it from there in workers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from pipelines.plan import fingerprint, version_1_0
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.settings import Settings
 
+# The names of the plan's file and of the manifests' folder, in a staging
+# folder.
 PLAN_FILE = 'plan.json'
 MANIFESTS = 'manifests'
-# The reasons why a dataset could not be published, a line each.
+# The file with the reasons why a dataset could not be published, one per line.
 FAILURE_FILE = 'failure.txt'
 
 
@@ -25,15 +27,19 @@ def save_plan(plan: DatasetPlan) -> None:
 
 
 def load_plan(staging: str) -> DatasetPlan:
-  """The plan saved in a staging folder.
+  """The plan that is saved in a staging folder.
+
+  Args:
+    staging: The path of the staging folder.
 
   Raises:
-    BuildError: if there is none that belongs there.
+    BuildError: if there is no valid plan, or it is that of another folder.
   """
   try:
     value = strict_json.read(storage.path(staging) / PLAN_FILE, dict)
     plan = strict_json.convert(_upgraded(value), DatasetPlan)
-    # The name holds the fingerprint: no other dataset's files are touched.
+    # The folder's name holds the fingerprint. So a plan that was altered cannot
+    # lead to the files of another dataset.
     if str(plan.staging) != staging:
       raise ValueError(f'its plan is for {plan.staging}.')
   except (OSError, ValueError) as error:
@@ -45,7 +51,11 @@ def load_plan(staging: str) -> DatasetPlan:
 
 
 def _upgraded(value: dict) -> dict:
-  """The contents of a plan, with the meaning of what it does not mention."""
+  """The contents of a plan in the present schema, with all its fields.
+
+  Fields that the file does not mention have the values that they had by default
+  when it was written.
+  """
   settings = dataclasses.asdict(Settings())
   value = strict_json.upgraded(
     value,

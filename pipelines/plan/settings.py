@@ -1,8 +1,9 @@
-"""The settings of a build. Each option is declared here once.
+"""The settings of a build, with their options.
 
-The command line, its help, option files, the plan, the printed command and the
-fingerprint follow from these declarations. Options that are no settings, such
-as `--source`, are declared in the same way in `command_line/command.py`.
+Each setting is declared here once. The command line, its help, option files,
+the plan, the printed command and the fingerprint follow from the declaration.
+Options that are not settings, such as `--source`, are declared in the same way
+in `command_line/command.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from linac_tfds.schema import STORAGE_DTYPES
 from pipelines.files.formats import FILE_FORMATS
 
-# Where the options for workers of other machines stand in `--help`.
+# The heading in `--help` of options for workers on other machines.
 ELSEWHERE = 'workers elsewhere'
 
 
@@ -30,13 +31,13 @@ def option(
 ):
   """Declares an option as a field of a dataclass.
 
-  The field's name is the option's, and its annotation the type of its values:
-  `str`, `int`, `float`, a tuple of `str` (separated by commas) or any of these
-  or None; `bool` makes a flag.
+  The field's name is the name of the option. The field's annotation is the type
+  of its values: `str`, `int`, `float`, or a tuple of `str` (separated by
+  commas), each also with None. `bool` makes a flag.
 
   Args:
-    default: The value where the option is not given.
-    help: One sentence for `--help`, with `%(default)s` for the default.
+    default: The value if the option is not given.
+    help: The text for `--help`, in which `%(default)s` is the default.
     metavar: The placeholder for the value in `--help`.
     choices: The only values that are allowed, if they are few.
     check: A function of the option's name and a value that is not None. It
@@ -44,6 +45,9 @@ def option(
     group: The heading in `--help`; empty for the first one.
     in_fingerprint: Whether stored examples depend on the value. Then a value
       other than the default becomes part of the dataset's fingerprint.
+
+  Returns:
+    The field, as `dataclasses.field` makes it.
   """
   return dataclasses.field(
     default=default,
@@ -59,10 +63,11 @@ def option(
 
 
 def check_options(options) -> None:
-  """Checks the values of all declared options of a dataclass.
+  """Checks the values of all declared options of a dataclass instance.
 
   Raises:
-    ValueError: naming the option and its value.
+    ValueError: if a value is empty, unknown or cannot work. The message names
+      the option and its value.
   """
   for field in dataclasses.fields(options):
     value, facts = getattr(options, field.name), field.metadata
@@ -80,27 +85,33 @@ def check_options(options) -> None:
 
 
 def at_least_one(name: str, value: int) -> None:
-  """Raises ValueError for a number below 1."""
+  """Raises ValueError if the number is below 1."""
   if value < 1:
     raise ValueError(f'{name}={value} must be at least 1.')
 
 
 def _finite(name: str, value: float) -> None:
+  """Raises ValueError if the number is infinite or NaN."""
   if not math.isfinite(value):
-    raise ValueError(f'{name}={value} must be a number of dB.')
+    raise ValueError(f'{name}={value} must be a finite number of dB.')
 
 
 def _distinct(name: str, value: tuple[str, ...]) -> None:
+  """Raises ValueError if a split is named twice."""
   if len(set(value)) < len(value):
     raise ValueError(f'{name}={",".join(value)} names a split twice.')
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-  """What a build is told besides its dataset; the help texts say what each is.
+  """The settings of a build; the help text of each says what it does.
+
+  They are all that a build is told besides the transform, the source and the
+  place of the dataset.
 
   Raises:
-    ValueError: naming the setting and its value, if it cannot work.
+    ValueError: if a value cannot work; the message names the setting and its
+      value.
   """
 
   splits: tuple[str, ...] | None = option(
@@ -116,8 +127,8 @@ class Settings:
   )
   examples_per_shard: int | None = option(
     None,
-    'the most examples a shard holds (default: 128; 32 in splits of fewer than '
-    '4,096)',
+    'the largest number of examples in a shard (default: 128; 32 in splits of '
+    'fewer than 4,096)',
     metavar='N',
     check=at_least_one,
   )
@@ -136,40 +147,43 @@ class Settings:
   )
   images_per_batch: int | None = option(
     None,
-    'the images fitted by one call to the device; it changes the speed only '
-    '(default: 1 on a core, on an accelerator what its memory holds)',
+    'the number of images that one call to the device fits; it changes only '
+    'the speed (default: 1 on a CPU core; on an accelerator, as many as its '
+    'memory holds)',
     metavar='N',
     check=at_least_one,
   )
   min_psnr: float | None = option(
     None,
-    'the least PSNR of a fit; an example below it is bad (default: none)',
+    'the smallest PSNR that a fit must reach; an example below it is bad '
+    '(default: none)',
     metavar='DB',
     check=_finite,
     in_fingerprint=True,
   )
   on_bad_example: str = option(
     'stop',
-    'stop: publish nothing if an example cannot be fitted; skip: leave such '
-    'examples out and list them (default: %(default)s)',
+    'stop: publish nothing if an example is bad, because it cannot be fitted; '
+    'skip: leave such examples out and list them (default: %(default)s)',
     choices=('stop', 'skip'),
   )
   strict_devices: bool = option(
     False,
-    'refuse to mix float32 shards of several kinds of devices or versions of '
-    'jaxlib, whose bits may differ',
+    'refuse to mix float32 shards from several kinds of devices or versions of '
+    'jaxlib, because their bits may differ',
   )
   private_key_file: str | None = option(
     None,
-    'the file with the key of --config_name: an integer of 64 bits, decimal or '
-    '0x hexadecimal (default: the key is in LINAC_PRIVATE_KEY)',
+    'the file that holds the private key of --config_name: an integer of 64 '
+    'bits, decimal or 0x hexadecimal (default: the environment variable '
+    'LINAC_PRIVATE_KEY holds it)',
     metavar='PATH',
   )
-  overwrite: bool = option(False, 'replace a dataset of the same name')
+  overwrite: bool = option(False, 'replace another dataset of the same name')
   check_hashes: bool = option(
     False,
-    'read every file of a finished dataset, and fit the shards again that do '
-    'not match their hash',
+    'read every file of a finished dataset, and fit each shard again that does '
+    'not match its hash',
   )
   direct_num_workers: int | None = option(
     None,
@@ -180,7 +194,7 @@ class Settings:
   )
   download_dir: str | None = option(
     None,
-    "where files of the source are downloaded to (default: TFDS's choice)",
+    "the folder for downloads of the source (default: TFDS's own folder)",
     metavar='PATH',
   )
   accelerator: str | None = option(
@@ -192,15 +206,15 @@ class Settings:
   )
   worker_ram: str | None = option(
     None,
-    "the least memory of these workers, such as 16GB (default: the runner's "
-    'choice)',
+    'the memory that these workers need at least, such as 16GB (default: the '
+    "runner's choice)",
     metavar='SIZE',
     group=ELSEWHERE,
   )
   compilation_cache: str | None = option(
     None,
-    'a folder, also gs://, where workers leave compiled programs for each '
-    'other; who can write there can run code on them (default: none)',
+    'a folder, also gs://, in which workers share compiled programs; anybody '
+    'who can write there can run code on the workers (default: none)',
     metavar='PATH',
     group=ELSEWHERE,
   )

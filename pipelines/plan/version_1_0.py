@@ -1,7 +1,8 @@
-"""Files of version 1.0: what they hold, and how they are read today.
+"""Reads the contents of files that version 1.0 of this project wrote.
 
-Plans, manifests and metadata of 1.0 carry no schema version. The functions here
-turn their contents into those of today's schema. Nothing writes such files.
+The plans, manifests and metadata of version 1.0 carry no schema number. The
+functions here turn their contents into those of the present schema. Nothing
+writes such files any more.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ CONFIG = {
   'mean': (0.4914, 0.4822, 0.4465),
   'std': (0.2471, 0.2435, 0.2616),
 }
-# The settings that stood in a plan of their own.
+# The settings of version 1.0, which its plans held one by one.
 _SETTINGS = (
   'storage_dtype',
   'file_format',
@@ -48,12 +49,12 @@ _SETTINGS = (
 
 
 def is_version_1_0(version: str) -> bool:
-  """Whether a dataset's version has the files described here."""
+  """Whether a dataset of this version has the files described here."""
   return version.startswith('1.0.')
 
 
 def identity(plan: DatasetPlan) -> dict:
-  """The contents of a fingerprint of version 1.0."""
+  """The values that a fingerprint of version 1.0 is the hash of."""
   config = dataclasses.asdict(plan.config)
   key = plan.private_key
   return {
@@ -69,14 +70,14 @@ def identity(plan: DatasetPlan) -> dict:
 
 
 def upgraded_plan(value: dict, settings: dict) -> dict:
-  """The contents of a plan as today's schema has them.
+  """The contents of a plan in the present schema.
 
   Args:
     value: The contents of the file.
-    settings: Today's settings and their defaults.
+    settings: The present settings with their defaults, by name.
 
   Raises:
-    KeyError: naming a field that is missing.
+    KeyError: if a field is missing; the message names it.
   """
   config = dict(value['config'])
   seed, key = config.pop('seed'), value['private_key']
@@ -93,11 +94,14 @@ def upgraded_plan(value: dict, settings: dict) -> dict:
 
 
 def upgraded_manifest(value: dict) -> dict:
-  """The contents of a manifest, which carries a checksum over all of them.
+  """The contents of a manifest in the present schema, with an empty checksum.
+
+  Args:
+    value: The contents of the file.
 
   Raises:
-    KeyError: naming a field that is missing.
-    ValueError: if they are not what was written.
+    KeyError: if a field is missing; the message names it.
+    ValueError: if the file's checksum is not that of its contents.
   """
   fields = value | {'checksum': ''}
   digest = hashlib.sha256(json.dumps(fields).encode()).hexdigest()
@@ -111,10 +115,13 @@ def upgraded_manifest(value: dict) -> dict:
 
 
 def upgraded_metadata(value: dict) -> dict:
-  """The contents of `metadata.json`.
+  """The contents of `metadata.json` in the present schema.
+
+  Args:
+    value: The contents of the file.
 
   Raises:
-    KeyError: naming a field that is missing.
+    KeyError: if a field is missing; the message names it.
   """
   names = ('storage_dtype', 'file_format', 'min_psnr')
   new = {k: v for k, v in value.items() if k not in names}

@@ -1,1 +1,4 @@
-"""What `python -m pipelines.report` reads, refits, draws and writes."""
+"""The parts of `python -m pipelines.report`, from reading to the HTML page.
+
+It may import `worker`, `dataset`, `plan`, `files` and `errors`.
+"""

@@ -1,17 +1,19 @@
-"""The card of a report: what the dataset is and where it came from."""
+"""The card at the top of a report: what the dataset is and how it was made."""
 
 from __future__ import annotations
 
 import dataclasses
 
 from linac_config import config_names
-from pipelines.dataset.published import Published, build_rate
+from pipelines.dataset.read_published import PublishedDataset, build_rate
 from pipelines.reporting.contents import Contents
 from pipelines.reporting.page import Table
 
 
-def make_card(dataset: Published, contents: Contents) -> list[tuple[str, str]]:
-  """Names and values."""
+def make_card(
+  dataset: PublishedDataset, contents: Contents
+) -> list[tuple[str, str]]:
+  """The rows of the card, each a name and a value."""
   plan, metadata = dataset.plan, dataset.metadata
   sizes = {split: len(m.psnr) for split, m in contents.measures.items()}
   splits = ', '.join(f'{split} {size:,}' for split, size in sizes.items())
@@ -42,14 +44,16 @@ def make_card(dataset: Published, contents: Contents) -> list[tuple[str, str]]:
   return [(name, value) for name, value in rows.items() if value]
 
 
-def _key(dataset: Published) -> str:
+def _key(dataset: PublishedDataset) -> str:
+  """The seed or the id of the private key, and the derivation from it."""
   plan, derivation = dataset.plan, dataset.plan.config.key_derivation
   if plan.private_key:
     return f'private, id {plan.private_key.id}; {derivation} derivation'
   return f'seed {plan.seed}, {derivation} derivation'
 
 
-def _layer(dataset: Published) -> str:
+def _layer(dataset: PublishedDataset) -> str:
+  """The layer whose activations are stored."""
   config = dataset.plan.config
   if config.representation_layer == config.num_layers:
     return 'the reconstruction'
@@ -57,14 +61,16 @@ def _layer(dataset: Published) -> str:
   return f'hidden layer {config.representation_layer} of 0 to {last}'
 
 
-def _left_out(dataset: Published) -> str:
+def _left_out(dataset: PublishedDataset) -> str:
+  """The number of bad examples, or '' if there are none."""
   count = sum(dataset.metadata.bad_examples.values())
   limit = dataset.plan.settings.min_psnr
   reasons = '' if limit is None else f'; fits must reach {limit} dB'
-  return f'{count:,} that could not be fitted{reasons}' if count else ''
+  return f'{count:,} images that could not be fitted{reasons}' if count else ''
 
 
-def _transform(dataset: Published) -> str:
+def _transform(dataset: PublishedDataset) -> str:
+  """The fields of the transform that differ from the paper's settings."""
   changed = [
     f'{field.name} {config_names.format_field(value)}'
     for field in dataclasses.fields(dataset.plan.config)
@@ -76,20 +82,21 @@ def _transform(dataset: Published) -> str:
   return f"LINAC with the paper's settings but {', '.join(changed)}"
 
 
-def _speed(dataset: Published) -> str:
+def _speed(dataset: PublishedDataset) -> str:
+  """The speed of the build, or the reason why it is not known."""
   rate = build_rate(dataset)
   if len(dataset.plan.shards()) == 1:
-    return 'not known: there is one shard'
+    return 'not known: there is only one shard'
   if rate is None:
-    return "not known: these files' times are not those of the build"
+    return 'not known: the times of these files are not those of the build'
   return (
-    f"{rate:.1f} images/s, by the files' times, from the first shard to the "
-    'last, pauses counted'
+    f'{rate:.1f} images/s from the first shard to the last, by the times of '
+    'the files, pauses included'
   )
 
 
-def config_table(dataset: Published) -> Table:
-  """Every field of the transform."""
+def config_table(dataset: PublishedDataset) -> Table:
+  """The table of all fields of the transform; a private key is not shown."""
   fields = dataclasses.asdict(dataset.plan.config)
   if dataset.plan.private_key:
     fields['seed'] = 'private'

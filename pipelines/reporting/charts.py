@@ -1,4 +1,8 @@
-"""A report's charts. What a colour says, a line or a marker says, too."""
+"""Draws the charts of a report.
+
+Differences that colours show, the style of a line or a marker shows as well,
+for readers who cannot tell the colours apart.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,12 @@ _MARKERS = 'osD^v'
 
 
 def histogram(values: dict[str, np.ndarray], label: str) -> Figure:
-  """The share of each split's examples, by value."""
+  """A histogram: the share of each split's examples in each range of values.
+
+  Args:
+    values: The values of the examples, by split.
+    label: The name of the values.
+  """
   figure = Figure((WIDTH, 2.8))
   axes = figure.subplots()
   edges = np.histogram_bin_edges(np.concatenate(list(values.values())), 40)
@@ -30,11 +39,11 @@ def histogram(values: dict[str, np.ndarray], label: str) -> Figure:
 
 
 def intervals(groups: dict[str, dict[str, np.ndarray]], label: str) -> Figure:
-  """Median, quartiles and 5 to 95 % of each class, by split.
+  """The median, the quartiles and 5 to 95 % of the values of each class.
 
   Args:
-    groups: values by split and by class, in the order to be drawn.
-    label: of the values.
+    groups: The values by split and by class, in the order to be drawn.
+    label: The name of the values.
   """
   names = list(dict.fromkeys(n for values in groups.values() for n in values))
   figure = Figure((WIDTH, 1 + 0.28 * len(names)))
@@ -59,10 +68,10 @@ def intervals(groups: dict[str, dict[str, np.ndarray]], label: str) -> Figure:
 
 
 def loss_curve(losses: np.ndarray) -> Figure:
-  """Median and quantiles of the loss at each step.
+  """The median and quantiles of the loss at each step.
 
   Args:
-    losses: `[images, steps]`.
+    losses: The loss of each image at each step, `[images, steps]`.
   """
   figure = Figure((WIDTH, 2.8))
   axes = figure.subplots()
@@ -87,7 +96,11 @@ def loss_curve(losses: np.ndarray) -> Figure:
 
 
 def channel_zeros(shares: np.ndarray) -> Figure:
-  """The share of zeros in each channel, in descending order."""
+  """The share of zeros in each channel, in descending order.
+
+  Args:
+    shares: The share of zeros of each channel, in [0, 1].
+  """
   figure = Figure((WIDTH, 2.8))
   axes = figure.subplots()
   axes.stairs(np.sort(shares)[::-1], fill=True, color='C0', alpha=0.8)

@@ -1,4 +1,4 @@
-"""Reads what a report shows of a published dataset, a few shards at a time."""
+"""Reads the contents of a published dataset that a report shows."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ import random
 import numpy as np
 from tqdm import tqdm
 
-from pipelines.dataset.examples import read_examples
 from pipelines.dataset.manifest import Manifest
-from pipelines.dataset.published import Published, read_manifests
+from pipelines.dataset.read_published import (
+  PublishedDataset,
+  read_published_manifests,
+)
+from pipelines.dataset.stored_examples import read_examples
 from pipelines.plan.shards import ShardSpec
 
-# Best fits and worst fits that are shown, of each.
+# The number of best fits, and of worst fits, that are shown.
 NUM_EXTREMES = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class Measures:
-  """Of `n` examples of a split, in order.
+  """The measures of all examples of a split, in order.
 
   Attributes:
-    psnr: in dB.
-    final_loss: of the last optimisation step.
+    psnr: The PSNR of each example in dB, `[examples]`.
+    final_loss: The loss of its last optimisation step, `[examples]`.
   """
 
   psnr: np.ndarray
@@ -32,17 +35,20 @@ class Measures:
 
 @dataclasses.dataclass(frozen=True)
 class Sampled:
-  """Of the `n` examples of the shards that were read.
+  """Facts about the examples of the shards that were read whole.
+
+  All arrays but `channel_zeros` are `[examples]`.
 
   Attributes:
-    split: name of each one's split.
-    label: of each.
-    psnr: of each, in dB.
-    final_loss: of each.
-    zeros: share of zeros in each one's representation.
-    dead: number of each one's channels that are zero at every pixel.
-    channel_zeros: share of zeros in each channel, over all of them.
-    shards: that were read.
+    split: The name of each example's split.
+    label: The label of each example.
+    psnr: The PSNR of each example, in dB.
+    final_loss: The final loss of each example.
+    zeros: The share of zeros in each example's representation, in [0, 1].
+    dead: The number of channels of each example that are zero at every pixel.
+    channel_zeros: The share of zeros in each channel, over all these examples,
+      `[units]`.
+    shards: The shards that were read.
   """
 
   split: np.ndarray
@@ -57,16 +63,18 @@ class Sampled:
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-  """What the dataset's files tell.
+  """The contents of a dataset that a report shows.
+
+  Examples have all features and their `place`: the split, the index of the
+  shard and the position in its file.
 
   Attributes:
-    manifests: of all shards, less the hashes.
-    measures: of all examples, by split.
-    sampled: of the shards that were read.
-    drawn: examples drawn at random, with all features and their `place`: split,
-      index of the shard and position in it.
-    best: examples of the highest PSNR, the best first.
-    worst: of the lowest, the worst first.
+    manifests: The manifests of all shards, without the examples' hashes.
+    measures: The measures of all examples, by split.
+    sampled: Facts about the examples of the shards that were read whole.
+    drawn: The examples that were drawn at random.
+    best: The examples with the highest PSNR, the best first.
+    worst: The examples with the lowest PSNR, the worst first.
   """
 
   manifests: dict[ShardSpec, Manifest]
@@ -78,7 +86,7 @@ class Contents:
 
   @property
   def coverage(self) -> str:
-    """A sentence on what the statistics of the shards that were read are of."""
+    """A sentence that says how many images the facts in `sampled` are about."""
     count, total = len(self.sampled.shards), len(self.manifests)
     number = len(self.sampled.label)
     if number == sum(len(m.psnr) for m in self.measures.values()):
@@ -89,36 +97,38 @@ class Contents:
     )
 
 
-def class_name(dataset: Published, label: int) -> str:
+def class_name(dataset: PublishedDataset, label: int) -> str:
   """The name of a label, or the label itself if there is none."""
   names = dataset.plan.source.schema.class_names
   return names[label] if 0 <= label < len(names) else f'label {label}'
 
 
-# A shard and the position in its file.
+# An example's shard and its position in the shard's file.
 _Place = tuple[ShardSpec, int]
 
 
 def read_contents(
-  dataset: Published, num_shards: int, num_drawn: int
+  dataset: PublishedDataset, num_shards: int, num_drawn: int
 ) -> Contents:
-  """Reads the manifests, and some shards one example at a time.
+  """Reads all manifests, and some of the shards one example at a time.
 
   Args:
-    dataset: to read.
-    num_shards: to read whole, at most, spread evenly over the dataset.
-    num_drawn: examples to draw, the same ones of all datasets cut alike.
+    dataset: The dataset to read.
+    num_shards: The largest number of shards to read whole. They are spread
+      evenly over the dataset.
+    num_drawn: The number of examples to draw. Datasets with the same shards get
+      the same examples.
 
   Raises:
     OSError: if a file cannot be read.
-    ValueError: naming a file that is damaged.
+    ValueError: if a file is damaged; the message names it.
   """
   manifests = {
     shard: dataclasses.replace(manifest, representation_sha256=[])
-    for shard, manifest in read_manifests(dataset).items()
+    for shard, manifest in read_published_manifests(dataset).items()
   }
   places = [(s, row) for s, m in manifests.items() for row in range(len(m.ids))]
-  # The same ones for all seeds, to be compared.
+  # The draw is the same for all seeds, so that their reports can be compared.
   drawn = random.Random(0).sample(places, min(num_drawn, len(places)))
   by_psnr = sorted(places, key=lambda p: manifests[p[0]].measures['psnr'][p[1]])
   worst, best = by_psnr[:NUM_EXTREMES], by_psnr[: -NUM_EXTREMES - 1 : -1]
@@ -137,12 +147,13 @@ def read_contents(
 
 
 def _spread(shards: list[ShardSpec], number: int) -> list[ShardSpec]:
-  """So many of the shards, at even distances."""
+  """At most `number` of the shards, at even distances."""
   number = min(number, len(shards))
   return [shards[i * len(shards) // number] for i in range(number)]
 
 
 def _measures(manifests: dict[ShardSpec, Manifest], split: str) -> Measures:
+  """The measures of all examples of a split, from its manifests."""
   parts = [m for shard, m in manifests.items() if shard.split == split]
   return Measures(
     psnr=np.concatenate([m.measures['psnr'] for m in parts]),
@@ -151,12 +162,23 @@ def _measures(manifests: dict[ShardSpec, Manifest], split: str) -> Measures:
 
 
 def _read(
-  dataset: Published,
+  dataset: PublishedDataset,
   manifests: dict[ShardSpec, Manifest],
   whole: list[ShardSpec],
   places: set[_Place],
 ) -> tuple[Sampled, dict[_Place, dict]]:
-  """Statistics of some shards, and the examples at some places."""
+  """Reads some shards, and the examples at some places.
+
+  Args:
+    dataset: The dataset.
+    manifests: The manifests of all shards.
+    whole: The shards to read whole.
+    places: The places of the examples to keep.
+
+  Returns:
+    The facts about all examples of the shards in `whole`, and the kept examples
+    by place.
+  """
   rows, channel_zeros, kept = [], 0, {}
   wanted = {*whole, *(shard for shard, _ in places)}
   shards = [shard for shard in manifests if shard in wanted]

@@ -1,25 +1,27 @@
-"""Images of a dataset, their representations and what was made of them."""
+"""The sections of a report with pictures of images.
+
+They show images of the dataset, their representations and reconstructions.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from pipelines.dataset.published import Published
+from pipelines.dataset.read_published import PublishedDataset
 from pipelines.reporting import charts, images
 from pipelines.reporting.contents import Contents, class_name
 from pipelines.reporting.page import Section
 from pipelines.reporting.pictures import Picture, picture, pixels
 from pipelines.reporting.refits import Refits
 
-# Of the examples drawn, so many are shown in rows, and so many as the colours
-# of one picture.
+# The numbers of drawn examples that are shown in rows, and as the colours of
+# one picture.
 _NUM_SHOWN = 6
 NUM_COLOURS = 3
 
 
-def representations(
-  dataset: Published, contents: Contents, refits: Refits | None
-) -> Section:
+def representations(dataset: PublishedDataset, contents: Contents) -> Section:
+  """The section about representations: their zeros and their channels."""
   sampled = contents.sampled
   units = len(sampled.channel_zeros)
   dead = int(np.sum(sampled.channel_zeros == 1))
@@ -43,9 +45,9 @@ def representations(
         f'Grid of the {units} channels of the representations of {names}.',
         images.channel_grid([e['representation'] for e in colours]),
       ),
-      f'All {units} channels of three images as colours: {names}. White is '
-      'where all are active. Channels are scaled by their maxima, if these '
-      'are above 1 (as in figure 14 of the paper).',
+      f'All {units} channels of three images as colours: {names}. White '
+      'pixels are active in all three. A channel is scaled by its maximum if '
+      'that is above 1 (as in figure 14 of the paper).',
     ),
   ]
   return Section(
@@ -60,28 +62,32 @@ def representations(
   )
 
 
-def _colour_names(dataset: Published, examples: list[dict]) -> str:
+def _colour_names(dataset: PublishedDataset, examples: list[dict]) -> str:
+  """The names of up to three examples with their colours."""
   return ', '.join(
     f'{_name(dataset, example)} in {colour}'
     for colour, example in zip(('red', 'green', 'blue'), examples, strict=False)
   )
 
 
-def _name(dataset: Published, example: dict) -> str:
+def _name(dataset: PublishedDataset, example: dict) -> str:
+  """The id of an example, with the name of its class."""
   return f'{example["id"]} ({class_name(dataset, example["label"])})'
 
 
 def reconstructions(
-  dataset: Published, contents: Contents, refits: Refits
+  dataset: PublishedDataset, contents: Contents, refits: Refits
 ) -> Section:
+  """The section with reconstructions of some drawn images."""
   shown = contents.drawn[:_NUM_SHOWN]
   return Section(
     title='Reconstructions',
     text=[
-      'The first images of those drawn, fitted again. The difference is '
-      f'amplified by {images.AMPLIFICATION}; grey is none. The error is the '
-      'mean absolute error of the channels, from 0 (dark blue) to '
-      f'{images.MAX_ERROR} of the range of pixels, or more (yellow).'
+      'The first of the images that were drawn at random, fitted again. The '
+      f'difference is amplified by {images.AMPLIFICATION}; grey means no '
+      'difference. The error is the mean absolute error of the channels, from '
+      f'0 (dark blue) to {images.MAX_ERROR} of the range of pixels, or more '
+      '(yellow).'
     ],
     pictures=[
       (
@@ -93,11 +99,12 @@ def reconstructions(
 
 
 def extremes(
-  dataset: Published, contents: Contents, refits: Refits | None
+  dataset: PublishedDataset, contents: Contents, refits: Refits | None
 ) -> Section:
+  """The section with the best and the worst fits of the dataset."""
   return Section(
     title='The best and the worst fits',
-    text=['Of all images of the dataset, by PSNR.'],
+    text=['The images with the highest and with the lowest PSNR of all.'],
     pictures=[
       (_fits_picture('best', dataset, contents.best, refits), 'The best.'),
       (_fits_picture('worst', dataset, contents.worst, refits), 'The worst.'),
@@ -106,9 +113,19 @@ def extremes(
 
 
 def _fits_picture(
-  name: str, dataset: Published, examples: list[dict], refits: Refits | None
+  name: str,
+  dataset: PublishedDataset,
+  examples: list[dict],
+  refits: Refits | None,
 ) -> Picture:
-  """A row per example: its image and, if it was fitted again, its fit."""
+  """A picture with a row per example: its image and, if it exists, its new fit.
+
+  Args:
+    name: The name of the picture.
+    dataset: The dataset.
+    examples: The examples, in order.
+    refits: The new fits of all these examples, or None.
+  """
   columns, rows = ['original'], []
   if refits:
     columns += [
@@ -132,7 +149,8 @@ def _fits_picture(
   return picture(name, alt, images.sheet, columns, rows, vector=False)
 
 
-def _measured(dataset: Published, example: dict) -> str:
+def _measured(dataset: PublishedDataset, example: dict) -> str:
+  """The name of an example, with its PSNR and loss."""
   return (
     f'{_name(dataset, example)}: {example["psnr"]:.2f} dB, loss '
     f'{example["final_loss"]:.3g}'
@@ -140,8 +158,9 @@ def _measured(dataset: Published, example: dict) -> str:
 
 
 def other_seed(
-  dataset: Published, contents: Contents, refits: Refits
+  dataset: PublishedDataset, contents: Contents, refits: Refits
 ) -> Section:
+  """The section that compares the dataset's fits with those of another seed."""
   examples = contents.drawn[:NUM_COLOURS]
   others = [refits.others[example['place']] for example in examples]
   rows = []
@@ -158,9 +177,9 @@ def other_seed(
   return Section(
     title=f'The same images under seed {seed}',
     text=[
-      'Reconstructions are much the same under any key; representations are '
-      f'not: the L2 distances of these from the stored ones are {distances} '
-      'of their norms.'
+      'Reconstructions look much the same under any key, but representations '
+      'do not. The L2 distances of these representations from the stored ones, '
+      f'divided by their norms, are {distances}.'
     ],
     pictures=[
       (
@@ -174,7 +193,8 @@ def other_seed(
           vector=False,
         ),
         f"Reconstructions under the dataset's key and under seed {seed}, with "
-        f'their differences, amplified by {images.AMPLIFICATION}, and PSNR.',
+        'their differences from the originals, amplified by '
+        f'{images.AMPLIFICATION}, and their PSNR.',
       ),
       (
         pixels(
@@ -182,7 +202,7 @@ def other_seed(
           f'Grid of the channels of the same images under seed {seed}.',
           images.channel_grid([other.representation for other in others]),
         ),
-        f'Their channels under seed {seed}, to compare with those above: '
+        f'Their channels under seed {seed}, to compare with the first ones: '
         f'{_colour_names(dataset, examples)}.',
       ),
     ],

@@ -1,4 +1,4 @@
-"""A report's images: what was fitted, how well, and the channels of it."""
+"""Draws the images of a report: originals, fits, errors and channels."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from matplotlib.figure import Figure
 from pipelines.errors import printable
 from pipelines.reporting.pictures import WIDTH
 
-# Of differences, which are small.
+# The factor for differences, which are too small to be seen.
 AMPLIFICATION = 4
-# The error, of images in [0, 1], that gets the brightest colour.
+# The error that gets the brightest colour. Pixels are in [0, 1].
 MAX_ERROR = 0.1
+# The width of the lines between channels, in pixels.
 _GAP = 1
 
 
 def sheet(
   columns: list[str], rows: list[tuple[str, list[np.ndarray]]]
 ) -> Figure:
-  """Rows of images with a line of text each.
+  """A figure with rows of images, and a line of text below each row.
 
   Args:
-    columns: what the images of each row are.
-    rows: the text, and images `[height, width, channels]` in [0, 1].
+    columns: The titles of the columns, shown above the first row.
+    rows: The text and the images of each row. Images are `[height, width,
+      channels]`, in [0, 1], and as many as there are columns.
   """
   height, width = rows[0][1][0].shape[:2]
   aspect = height / (width * len(columns))
@@ -50,19 +52,32 @@ def sheet(
 
 
 def _rgba(image: np.ndarray) -> np.ndarray:
-  """`[height, width, 4]` of an image of 1, 3 or 4 channels in [0, 1]."""
+  """An image of 1, 3 or 4 channels as opaque RGBA, `[height, width, 4]`."""
   colours = image[..., :3] if image.shape[-1] > 1 else np.repeat(image, 3, -1)
   opaque = np.ones((*image.shape[:2], 1))
   return np.concatenate([np.clip(colours, 0, 1), opaque], axis=-1)
 
 
 def difference(image: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
-  """What the reconstruction adds, amplified, around grey."""
+  """The difference of a reconstruction from its image, amplified around grey.
+
+  Args:
+    image: The image, `[height, width, channels]`, in [0, 1].
+    reconstruction: The reconstruction, of the same shape.
+  """
   return 0.5 + AMPLIFICATION * (reconstruction - image)
 
 
 def error(image: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
-  """The mean absolute error of each pixel's channels, as a colour."""
+  """The mean absolute error of each pixel's channels, as a colour.
+
+  Args:
+    image: The image, `[height, width, channels]`, in [0, 1].
+    reconstruction: The reconstruction, of the same shape.
+
+  Returns:
+    The colours, `[height, width, 3]`, in [0, 1].
+  """
   errors = np.abs(reconstruction - image).mean(axis=-1)
   return matplotlib.colormaps['cividis'](errors / MAX_ERROR)[..., :3]
 
@@ -70,15 +85,15 @@ def error(image: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
 def channel_grid(representations: list[np.ndarray]) -> np.ndarray:
   """All channels of up to three representations, as red, green and blue.
 
-  As in figure 14 of Rusu et al. (2022): every channel of a representation is
-  scaled by its maximum, if that is more than 1.
+  As in figure 14 of Rusu et al. (2022), every channel of a representation is
+  scaled by its maximum if that is more than 1.
 
   Args:
-    representations: each `[height, width, units]`.
+    representations: Up to three representations, `[height, width, units]`.
 
   Returns:
-    uint8 `[rows * (height + 1) + 1, columns * (width + 1) + 1, 3]`; channels
-    run row by row, with white lines between them.
+    A uint8 image `[rows * (height + 1) + 1, columns * (width + 1) + 1, 3]`. The
+    channels run row by row, with white lines between them.
   """
   height, width, units = representations[0].shape
   columns = math.ceil(math.sqrt(units))

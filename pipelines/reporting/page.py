@@ -1,4 +1,4 @@
-"""The report's page: a card and sections, in one file that needs no other."""
+"""Writes the page of a report: a card and sections, in a single HTML file."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import importlib.resources
 
 import jinja2
 
-from pipelines.dataset.published import Published
+from pipelines.dataset.read_published import PublishedDataset
 from pipelines.reporting.pictures import Picture
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-  """Rows of text; the first column names the row.
+  """A table of texts, in which the first column names the row.
 
   Attributes:
-    header: a name per column.
-    rows: as many texts each.
-    title: of a table that is folded away; empty if it is open.
+    header: The names of the columns.
+    rows: The rows, with a text for each column.
+    title: The title of a table that the reader has to unfold; '' for a table
+      that is always shown.
   """
 
   header: list[str]
@@ -28,13 +29,13 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-  """A part of the page.
+  """A section of the page.
 
   Attributes:
-    title: its heading.
-    text: paragraphs.
-    pictures: each with its caption.
-    tables: below the pictures.
+    title: The heading.
+    text: The paragraphs.
+    pictures: The pictures, each with its caption.
+    tables: The tables, which are below the pictures.
   """
 
   title: str
@@ -44,17 +45,20 @@ class Section:
 
 
 def render(
-  dataset: Published, card: list[tuple[str, str]], sections: list[Section]
+  dataset: PublishedDataset,
+  card: list[tuple[str, str]],
+  sections: list[Section],
 ) -> str:
-  """The page as HTML.
+  """The page as HTML text.
 
   Args:
-    dataset: that it is about.
-    card: names and values.
-    sections: the rest, in order.
+    dataset: The dataset that the page is about.
+    card: The rows of the card, each a name and a value.
+    sections: The sections, in order.
   """
   environment = jinja2.Environment(
-    autoescape=True,  # Ids and names of classes are the source's.
+    # Ids and names of classes come from the source and may hold anything.
+    autoescape=True,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,

@@ -1,33 +1,37 @@
-"""How well a dataset's networks know their images, in numbers and charts."""
+"""The sections of a report about the quality of the fits.
+
+They show the PSNR and the loss, in numbers and charts.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from pipelines.dataset.published import Published
+from pipelines.dataset.read_published import PublishedDataset
 from pipelines.reporting import charts
 from pipelines.reporting.contents import Contents, class_name
 from pipelines.reporting.page import Section, Table
 from pipelines.reporting.pictures import picture
 from pipelines.reporting.refits import Refits
 
-# Classes that fit in a chart.
+# The largest number of classes in a chart.
 _MAX_CLASSES = 20
 _PSNR, _LOSS = 'PSNR in dB', 'Loss of the last step'
 
 
 def quality(contents: Contents) -> Section:
+  """The section about PSNR and final loss of all images."""
   psnr = {split: m.psnr for split, m in contents.measures.items()}
   loss = {split: m.final_loss for split, m in contents.measures.items()}
   medians = ', '.join(
     f'{split} {np.median(values):.2f} dB' for split, values in psnr.items()
   )
   return Section(
-    title='How well the networks know the images',
+    title='Quality of the fits',
     text=[
-      f'Median PSNR: {medians}. PSNR is that of the reconstruction over the '
-      'whole grid, of images scaled to [0, 1]. The loss is that of the last '
-      'step, on its batch of pixels.'
+      f'Median PSNR: {medians}. The PSNR compares the reconstruction of all '
+      'pixels with the image, both scaled to [0, 1]. The final loss is the '
+      'loss of the last step, on its batch of pixels.'
     ],
     pictures=[
       (
@@ -54,7 +58,13 @@ def quality(contents: Contents) -> Section:
 
 
 def _table(name: str, rows: dict[str, tuple], title: str = '') -> Table:
-  """Statistics of PSNR and loss, by the name of the row."""
+  """A table with statistics of PSNR and loss.
+
+  Args:
+    name: The name of the first column.
+    rows: The PSNR and the losses of a row's images, by the name of the row.
+    title: The title of the table; '' for a table that is always shown.
+  """
   return Table(
     header=[
       *(name, 'images', 'mean PSNR', 'min', '5 %', 'median', '95 %', 'max'),
@@ -75,7 +85,7 @@ def _table(name: str, rows: dict[str, tuple], title: str = '') -> Table:
 
 
 def _examples_by_class(contents: Contents) -> dict[tuple[str, int], np.ndarray]:
-  """The rows of the sampled examples of each split and label.
+  """The positions of the sampled examples of each split and label.
 
   The labels with the lowest median PSNR come first.
   """
@@ -94,12 +104,13 @@ def _examples_by_class(contents: Contents) -> dict[tuple[str, int], np.ndarray]:
   return {group: rows for group, rows in groups.items() if len(rows)}
 
 
-def classes(dataset: Published, contents: Contents) -> Section:
+def classes(dataset: PublishedDataset, contents: Contents) -> Section:
+  """The section about PSNR and final loss of each class."""
   sampled, groups = contents.sampled, _examples_by_class(contents)
   labels, limit = list(dict.fromkeys(label for _, label in groups)), ''
   if len(labels) > _MAX_CLASSES:
     labels = labels[:_MAX_CLASSES]
-    limit = f'; the charts show the lowest {_MAX_CLASSES}'
+    limit = f'; the charts show the first {_MAX_CLASSES} classes'
 
   def by_split(values: np.ndarray) -> dict:
     return {
@@ -108,14 +119,17 @@ def classes(dataset: Published, contents: Contents) -> Section:
         for label in labels
         if (split, label) in groups
       }
-      # No shard of a split may have been read.
+      # A split is missing here if none of its shards was read.
       for split in contents.measures
       if any((split, label) in groups for label in labels)
     }
 
   return Section(
-    title='By class',
-    text=[f'{contents.coverage} The lowest median PSNR comes first{limit}.'],
+    title='Quality by class',
+    text=[
+      f'{contents.coverage} The class with the lowest median PSNR comes first'
+      f'{limit}.'
+    ],
     pictures=[
       (
         picture(
@@ -148,15 +162,17 @@ def classes(dataset: Published, contents: Contents) -> Section:
 
 
 def losses(contents: Contents, refits: Refits) -> Section:
+  """The section about the loss of some drawn images at each step."""
   fits = [refits.fits[example['place']] for example in contents.drawn]
   losses = np.array([fit.losses for fit in fits])
   first, last = np.median(losses[:, 0]), np.median(losses[:, -1])
   return Section(
     title='Loss against the step',
     text=[
-      f'Of {len(fits)} images drawn at random and fitted again, because a '
-      'dataset does not keep its losses. The loss is the mean over a batch of '
-      'pixels of the squared errors of the channels, normalised, summed.'
+      f'These are the losses of {len(fits)} images that were drawn at random '
+      'and fitted again, because a dataset does not keep the losses of all '
+      'steps. The loss is the mean over a batch of pixels; for each pixel, the '
+      'squared errors of its normalised channels are summed.'
     ],
     pictures=[
       (

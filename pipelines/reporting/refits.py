@@ -1,4 +1,8 @@
-"""Fits a few images again, for what a dataset does not keep of its fits."""
+"""Fits a few images again, for facts that a dataset does not keep.
+
+These are the losses of all steps, the reconstructions, and fits under another
+seed.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 from tqdm import tqdm
 
-from pipelines.dataset.examples import distance
+from pipelines.dataset.stored_examples import distance
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.worker.device import images_per_batch
 from transforms import LinacConfig, start_fit
@@ -17,16 +21,18 @@ from transforms import LinacConfig, start_fit
 
 @dataclasses.dataclass(frozen=True)
 class Refit:
-  """One image, fitted again.
+  """The new fit of one image.
 
   Attributes:
-    reconstruction: `[height, width, channels]`, scaled as images in [0, 1], and
-      not clipped to that.
-    representation: `[height, width, units]`, as it would be stored.
-    losses: of each step.
-    psnr: in dB.
-    distance: L2, from the stored representation, relative.
-    identical: whether it is the stored representation to the bit.
+    reconstruction: The reconstruction, `[height, width, channels]`, scaled like
+      images in [0, 1] but not clipped.
+    representation: The representation as it would be stored, `[height, width,
+      units]`.
+    losses: The loss of each step, `[steps]`.
+    psnr: The PSNR, in dB.
+    distance: The L2 distance from the stored representation, divided by the
+      norm of this one.
+    identical: Whether this is the stored representation, bit for bit.
   """
 
   reconstruction: np.ndarray
@@ -39,13 +45,13 @@ class Refit:
 
 @dataclasses.dataclass(frozen=True)
 class Refits:
-  """Fits of the dataset's images, and of the first of them under another seed.
+  """New fits of some images, and of the first of them under another seed.
 
   Attributes:
-    fits: by the `place` of the example.
-    others: fits under the other seed, likewise.
-    other_seed: the other seed; a public one.
-    images_per_second: of all fits but the first, which compiles.
+    fits: The fits under the dataset's key, by the `place` of the example.
+    others: The fits under the other seed, by the `place` of the example.
+    other_seed: The other seed, which is public.
+    images_per_second: The speed of all fits but the first, which compiles.
   """
 
   fits: dict[tuple, Refit]
@@ -60,9 +66,11 @@ def refit(
   """Fits examples again, one after the other.
 
   Args:
-    plan: of the dataset; a private key can be read.
-    examples: as stored, with their `place`; each is fitted once.
-    num_others: of the first ones are fitted under another seed, too.
+    plan: The plan of the dataset, with the place of its private key, if any.
+    examples: The stored examples, with their `place`. One that occurs twice is
+      fitted once.
+    num_others: The number of examples, from the first one on, that are also
+      fitted under another seed.
 
   Raises:
     ValueError: if the private key cannot be read.
@@ -87,14 +95,16 @@ def refit(
 
 
 def _other_seed(plan: DatasetPlan) -> int:
-  """The next seed; for a private key, one that has nothing to do with it."""
+  """The seed after the dataset's; for a private key, one unrelated to it."""
   if plan.private_key:
     return int(plan.private_key.id, 16) % 2**32
   return plan.seed + 1 if plan.seed < 2**63 - 1 else 0
 
 
 def _refit(plan: DatasetPlan, config: LinacConfig, example: dict) -> Refit:
-  # One at a time: float32 bits depend on the batch's size on some devices.
+  """Fits one example again, with the given transform."""
+  # It is fitted alone, because float32 bits depend on the size of the batch on
+  # some devices.
   fit = start_fit(
     example['image'][None],
     config,

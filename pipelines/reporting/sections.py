@@ -1,8 +1,8 @@
-"""What a report says and shows of a dataset, section by section."""
+"""Puts together the sections of a report."""
 
 from __future__ import annotations
 
-from pipelines.dataset.published import Published
+from pipelines.dataset.read_published import PublishedDataset
 from pipelines.reporting import gallery, quality
 from pipelines.reporting.card import config_table
 from pipelines.reporting.contents import Contents
@@ -12,20 +12,24 @@ from pipelines.worker.write_shard import device_kind
 
 
 def make_sections(
-  dataset: Published, contents: Contents, refits: Refits | None, no_key: str
+  dataset: PublishedDataset,
+  contents: Contents,
+  refits: Refits | None,
+  no_key: str,
 ) -> list[Section]:
-  """All sections that can be shown.
+  """All sections that can be shown, in order.
 
   Args:
-    dataset: that they are about.
-    contents: of its files.
-    refits: of its drawn, best and worst examples; None if there are none.
-    no_key: why there are none, or empty.
+    dataset: The dataset that the report is about.
+    contents: The contents of the dataset.
+    refits: The new fits of the drawn, best and worst examples; None if nothing
+      was fitted again.
+    no_key: The reason why nothing can be fitted with the dataset's key, or ''.
   """
   sections = [quality.quality(contents), quality.classes(dataset, contents)]
   if refits:
     sections.append(quality.losses(contents, refits))
-  sections.append(gallery.representations(dataset, contents, refits))
+  sections.append(gallery.representations(dataset, contents))
   if refits:
     sections.append(gallery.reconstructions(dataset, contents, refits))
   sections.append(gallery.extremes(dataset, contents, refits))
@@ -35,17 +39,23 @@ def make_sections(
 
 
 def _method(
-  dataset: Published, contents: Contents, refits: Refits | None, no_key: str
+  dataset: PublishedDataset,
+  contents: Contents,
+  refits: Refits | None,
+  no_key: str,
 ) -> Section:
+  """The last section, which says where the numbers of the page come from."""
   text = [
-    'PSNR and final losses of all images are those in the manifests of the '
-    f'shards. Labels and zeros: {contents.coverage} '
+    'The PSNR and the final losses of all images are those that the manifests '
+    'of the shards record. Labels and zeros are from the shards themselves: '
+    f'{contents.coverage} '
   ]
   tables = [config_table(dataset)]
   if refits is None:
     text.append(
-      f'Nothing was fitted again ({no_key or "as asked for"}): losses against '
-      'the step, reconstructions and another seed are left out.'
+      f'Nothing was fitted again ({no_key or "as asked for"}). So the losses '
+      'of all steps, the reconstructions and the fits under another seed are '
+      'left out.'
     )
   else:
     text.append(_refits_text(refits))
@@ -53,13 +63,14 @@ def _method(
   if dataset.plan.private_key:
     text.append(
       'The key of this dataset is private, and this page does not tell it. But '
-      'the page shows activations, which let a guessed key be checked: keep it '
-      'as private as the dataset.'
+      'the page shows activations, with which anybody can check a guessed key. '
+      'So keep it as private as the dataset.'
     )
   return Section(title='How this page was made', text=text, tables=tables)
 
 
 def _refits_text(refits: Refits) -> str:
+  """A text about the new fits: their number, speed and agreement."""
   fits = refits.fits.values()
   identical = sum(fit.identical for fit in fits)
   text = (
@@ -72,12 +83,13 @@ def _refits_text(refits: Refits) -> str:
     return f'{text}.'
   farthest = max(fit.distance for fit in fits)
   return (
-    f'{text}; the farthest is {farthest:.2g} of its norm away. float32 fits '
-    'differ between machines and programs.'
+    f'{text}; the largest distance from a stored one is {farthest:.2g} of the '
+    'norm. float32 fits differ between machines and programs.'
   )
 
 
 def _refit_table(contents: Contents, refits: Refits) -> Table:
+  """The table of all images that were fitted again."""
   examples = {
     e['place']: e for e in (*contents.drawn, *contents.best, *contents.worst)
   }

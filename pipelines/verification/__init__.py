@@ -1,1 +1,4 @@
-"""What `python -m pipelines.verify` checks of a published dataset."""
+"""The checks that `python -m pipelines.verify` makes of a published dataset.
+
+It may import `worker`, `dataset`, `plan`, `files` and `errors`.
+"""

@@ -1,25 +1,28 @@
-"""What a verification counts, and how it says so."""
+"""Counts the items that a verification checked, and prints what is wrong."""
 
 from __future__ import annotations
 
 from pipelines.errors import printable
 
+# The largest number of lines about failed items, and of problems in a line.
 _MAX_LINES = 20
 _MAX_DIFFERENCES = 4
 
 
 class Check:
-  """A line of the table: how many items were checked and what is wrong.
+  """A check: the number of items checked so far, and what is wrong with them.
+
+  It is one line of the table that `print_checks` prints.
 
   Attributes:
-    name: of the check.
-    unit: the items it counts, such as `'examples'`.
-    skipped: why it was not made, or empty.
-    note: what else to say of it.
-    num_checked: items so far.
-    num_failed: of them.
-    num_lines: about the failed items.
-    lines: the first of them, no more than are ever printed.
+    name: The name of the check.
+    unit: The kind of items that it counts, such as `'examples'`.
+    skipped: The reason why the check is not made, or ''.
+    note: More text for the end of the line.
+    num_checked: The number of items checked so far.
+    num_failed: The number of these that failed.
+    num_lines: The number of lines about failed items.
+    lines: The first of these lines; the rest are never printed.
   """
 
   def __init__(self, name: str, unit: str):
@@ -33,7 +36,13 @@ class Check:
     self.lines: list[str] = []
 
   def add(self, where: str, problems: list[str], count: int = 1) -> None:
-    """Counts an item, or `count` of them; it is sound if it has no problems."""
+    """Counts checked items, which failed if there are problems.
+
+    Args:
+      where: The place of the item, such as a file's name.
+      problems: The problems of the item, or an empty list.
+      count: The number of items that these problems are about.
+    """
     self.num_checked += count
     if not problems:
       return
@@ -57,7 +66,13 @@ class Check:
 
 
 def differences(found, expected, name: str = '') -> list[str]:
-  """What differs, key by key, such as `psnr.train is 3, expected 4`."""
+  """The differences of two values, such as `psnr.train is 3, expected 4`.
+
+  Args:
+    found: The value that was found. Dicts are compared key by key.
+    expected: The value that it should be.
+    name: The name of the value; '' for a dict, whose keys are names.
+  """
   if isinstance(found, dict) and isinstance(expected, dict):
     return [
       line
@@ -72,7 +87,7 @@ def differences(found, expected, name: str = '') -> list[str]:
 
 
 def print_checks(checks: list[Check]) -> None:
-  """Prints the table, and below it what failed."""
+  """Prints the table of checks, and below it the first problems of each."""
   print('\n'.join(map(str, checks)))
   failed = [check for check in checks if check.num_failed]
   for check in failed:

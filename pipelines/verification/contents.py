@@ -1,4 +1,4 @@
-"""Checks the shards of a published dataset, file by file and then inside."""
+"""Checks the shards of a published dataset: their files and their examples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from tqdm import tqdm
 
 from linac_tfds.schema import MEASURES
-from pipelines.dataset.examples import MAX_DISTANCE, read_examples
 from pipelines.dataset.manifest import (
   BadExample,
   Manifest,
@@ -21,7 +20,8 @@ from pipelines.dataset.manifest import (
   recorded_facts,
 )
 from pipelines.dataset.metadata import BAD_EXAMPLES_FILE, METADATA_FILES
-from pipelines.dataset.published import Published
+from pipelines.dataset.read_published import PublishedDataset
+from pipelines.dataset.stored_examples import MAX_DISTANCE, read_examples
 from pipelines.files import listing, storage
 from pipelines.plan.saved_plan import MANIFESTS
 from pipelines.plan.shards import ShardSpec
@@ -31,29 +31,29 @@ from pipelines.worker.read_source import read_source
 
 
 class Contents:
-  """Streams a dataset's shards through four checks.
+  """Four checks of a dataset's shards, which are read one example at a time.
 
   Attributes:
-    checks: of the shards' files, their examples, these against the source, and
-      a sample of them against new fits.
+    checks: The checks of the shards' files; of their examples; of the examples
+      against the source; and of a sample of them against new fits.
   """
 
   def __init__(
     self,
-    dataset: Published,
+    dataset: PublishedDataset,
     source: Check,
     num_refits: int,
     sample_seed: int,
     no_refits: str,
   ):
-    """Takes what to check, and what to fit again.
+    """Prepares the checks; `check` makes them.
 
     Args:
-      dataset: to be checked.
-      source: check that is told of the source.
-      num_refits: examples to fit again.
-      sample_seed: that draws them.
-      no_refits: why none can be fitted, or empty.
+      dataset: The dataset to check.
+      source: The check of the source, to which examples are added.
+      num_refits: The number of examples to fit again.
+      sample_seed: The seed that draws these examples.
+      no_refits: The reason why no example can be fitted again, or ''.
     """
     self._dataset = dataset
     self._plan = dataset.plan
@@ -77,12 +77,12 @@ class Contents:
     """Makes the checks.
 
     Returns:
-      The valid manifests of each split, less what grows with its examples but
-      their PSNR.
+      The valid manifests of each split. To save memory, lists with an item per
+      example are empty in them, except for the PSNR.
     """
     by_split = {split: [] for split, _ in self._plan.splits}
     self._check_names()
-    # None: no bar where nobody watches it.
+    # With `disable=None` there is a progress bar on a terminal only.
     with tqdm(
       total=self._plan.num_examples,
       desc='Checking',
@@ -104,7 +104,7 @@ class Contents:
     return by_split
 
   def _check_names(self) -> None:
-    """Files that should not be there."""
+    """Adds a problem for each file that should not be there."""
     names = {self._file_name(shard) for shard in self._plan.shards()}
     others = {MANIFESTS, BAD_EXAMPLES_FILE, *METADATA_FILES}
     for folder, expected in (
@@ -119,7 +119,7 @@ class Contents:
     return shard.file_name(self._plan.settings.file_format)
 
   def _check_shard(self, shard: ShardSpec) -> Manifest | None:
-    """Returns the manifest, if it is valid."""
+    """Checks a shard. Returns its manifest, or None if that is not valid."""
     name = self._file_name(shard)
     try:
       manifest = self._check_manifest(shard)
@@ -132,13 +132,18 @@ class Contents:
       with storage.local_copy(self._dataset.directory / name) as path:
         self._shards.add(name, _file_problems(path, manifest))
         self._check_examples(shard, manifest, path)
-    except FileNotFoundError:  # In a bucket.
+    except FileNotFoundError:  # Only a copy of a file in a bucket raises this.
       self._shards.add(name, ['it is not there'])
       self._examples.add(name, ['its file is not there'], shard.size)
     return manifest
 
   def _check_manifest(self, shard: ShardSpec) -> Manifest:
-    """Raises ValueError for one of another shard."""
+    """Reads a shard's manifest and checks it.
+
+    Raises:
+      OSError: if the file cannot be read.
+      ValueError: if it is damaged, or not the manifest of the shard.
+    """
     name = self._file_name(shard)
     path = self._dataset.directory / MANIFESTS / f'{name}.json'
     manifest = parse_manifest(path)
@@ -171,6 +176,13 @@ class Contents:
   def _check_examples(
     self, shard: ShardSpec, manifest: Manifest, path: pathlib.Path
   ) -> None:
+    """Checks the examples in a shard's file.
+
+    Args:
+      shard: The shard.
+      manifest: The shard's manifest, which is valid.
+      path: The path of the file, or of a local copy.
+    """
     name = self._file_name(shard)
     bad = {example.index for example in manifest.bad_examples}
     indices = [i for i in range(shard.start, shard.stop) if i not in bad]
@@ -201,7 +213,10 @@ class Contents:
   def _originals(
     self, shard: ShardSpec, bad: set[int]
   ) -> Iterator[dict | BadExample | None]:
-    """The source's examples of a shard; None where there are none."""
+    """The source's examples of a shard, less the bad ones, and then None.
+
+    There are none if the source is not there, and no more after an error.
+    """
     if self._plan.source.directory:
       examples = read_source(self._plan, shard.split, shard.start, shard.stop)
       try:
@@ -213,13 +228,15 @@ class Contents:
     yield from itertools.repeat(None)
 
   def _check_fit(self, where: str, example: dict, manifest: Manifest) -> None:
+    """Fits an example again and compares it with the stored one."""
     exact = is_exact(self._plan, manifest)
     self._refit.add(where, refit_problems(self._plan, example, exact))
     if not exact:
-      self._refit.note = f'{self._drawn}, within {MAX_DISTANCE} of fits here'
+      self._refit.note = f'{self._drawn}, at most {MAX_DISTANCE} from fits here'
 
 
 def _file_problems(path: pathlib.Path, manifest: Manifest) -> list[str]:
+  """The differences of a shard's file from its manifest: in size and hash."""
   try:
     found = {'bytes': path.stat().st_size, 'sha256': storage.file_sha256(path)}
   except OSError as error:
@@ -230,14 +247,23 @@ def _file_problems(path: pathlib.Path, manifest: Manifest) -> list[str]:
 
 
 def _reason(error: Exception) -> str:
-  """What is wrong with a file that the line names already."""
+  """The reason of an error, without the file that the line names already."""
   return getattr(error, 'strerror', None) or str(error)
 
 
 def _draw_sample(
   splits: tuple[tuple[str, int], ...], number: int, seed: int
 ) -> set[tuple[str, int]]:
-  """Split and index of `number` examples, or of all if there are fewer."""
+  """Draws examples at random, or takes all if there are too few.
+
+  Args:
+    splits: The name and the number of examples of each split.
+    number: The number of examples to draw.
+    seed: The seed of the draw.
+
+  Returns:
+    The split and the index in it of each example.
+  """
   total = sum(size for _, size in splits)
   chosen = random.Random(seed).sample(range(total), min(number, total))
   sample = set()
@@ -248,13 +274,14 @@ def _draw_sample(
 
 
 def _source_problems(example: dict, original: dict | BadExample) -> list[str]:
+  """The differences of a stored example from that of the source."""
   if isinstance(original, BadExample):
     return [f"the source's example is bad: {original.reason}"]
   return differences(_given(example), _given(original))
 
 
 def _given(example: dict) -> dict:
-  """What an example has of its source."""
+  """The facts of an example that come from the source."""
   return {
     'id': example['id'],
     'label': example['label'],

@@ -1,4 +1,4 @@
-"""Checks what TFDS reads of a dataset against the manifests of its shards."""
+"""Checks a dataset's describing files against the manifests of its shards."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ from pipelines.dataset.metadata import (
   dataset_metadata,
   split_info,
 )
-from pipelines.dataset.published import Published, feature_types
+from pipelines.dataset.read_published import PublishedDataset, feature_types
 from pipelines.files import strict_json
 from pipelines.plan.fingerprint import provenance
 from pipelines.plan.shards import DATASET
 from pipelines.verification.checks import Check, differences
 
+# The first version of datasets with a Croissant description.
 _FIRST_WITH_CROISSANT = '1.0.2'
 
 
 def check_metadata(
-  dataset: Published, manifests: dict[str, list[Manifest]], check: Check
+  dataset: PublishedDataset, manifests: dict[str, list[Manifest]], check: Check
 ) -> None:
-  """Compares five files with what a build would write.
+  """Compares five describing files with what a build would write.
 
   Args:
-    dataset: whose files.
-    manifests: the valid ones of each split. Where some are not, what derives
-      from them is not compared.
-    check: to be told.
+    dataset: The dataset with these files.
+    manifests: The valid manifests of each split. If any is missing, the facts
+      that derive from manifests are not compared.
+    check: The check to which the results are added.
   """
   splits = dataset.plan.splits
   if {
@@ -54,8 +55,9 @@ def check_metadata(
 
 
 def _metadata_problems(
-  dataset: Published, manifests: dict[str, list[Manifest]]
+  dataset: PublishedDataset, manifests: dict[str, list[Manifest]]
 ) -> list[str]:
+  """The differences in `metadata.json` and in the name of the folder."""
   plan, directory = dataset.plan, dataset.directory
   expected = {'fingerprint': plan.fingerprint, **provenance(plan)}
   if manifests:
@@ -63,7 +65,7 @@ def _metadata_problems(
       expected = dataset_metadata(plan, manifests)
       del expected['schema']
     except (ValueError, OverflowError) as error:
-      return [f'the PSNR in the manifests have no statistics: {error}']
+      return [f'the PSNR values in the manifests have no statistics: {error}']
   recorded = dataclasses.asdict(dataset.metadata)
   found = {key: recorded[key] for key in expected}
   found, expected = (json.loads(json.dumps(x)) for x in (found, expected))
@@ -77,8 +79,9 @@ def _metadata_problems(
 
 
 def _info_problems(
-  dataset: Published, manifests: dict[str, list[Manifest]]
+  dataset: PublishedDataset, manifests: dict[str, list[Manifest]]
 ) -> list[str]:
+  """The differences in `dataset_info.json`, as TFDS reads it."""
   plan = dataset.plan
   try:
     info = tfds.builder_from_directory(str(dataset.directory)).info
@@ -89,7 +92,7 @@ def _info_problems(
       'fileFormat': info.file_format.file_suffix,
       'splits': {name: _split_facts(info.splits[name]) for name in info.splits},
     }
-  except Exception as error:  # Parsers of Protocol buffers have their own.
+  except Exception as error:  # Protocol buffers raise their own classes.
     return [f'TFDS cannot load it: {type(error).__name__}: {error}']
   expected = {
     'name': DATASET,
@@ -107,6 +110,7 @@ def _info_problems(
 
 
 def _split_facts(info: tfds.core.SplitInfo) -> dict:
+  """The facts about a split that `dataset_info.json` records."""
   return {
     'shardLengths': dict(enumerate(info.shard_lengths)),
     'numExamples': info.num_examples,
@@ -116,15 +120,17 @@ def _split_facts(info: tfds.core.SplitInfo) -> dict:
 
 
 def _features_problems(
-  dataset: Published, manifests: dict[str, list[Manifest]]
+  dataset: PublishedDataset, manifests: dict[str, list[Manifest]]
 ) -> list[str]:
+  """The differences in `features.json`, descriptions aside."""
   del manifests
   return differences(*feature_types(dataset))
 
 
 def _bad_examples_problems(
-  dataset: Published, manifests: dict[str, list[Manifest]]
+  dataset: PublishedDataset, manifests: dict[str, list[Manifest]]
 ) -> list[str]:
+  """The differences in the list of bad examples."""
   path = dataset.directory / BAD_EXAMPLES_FILE
   if not manifests:
     return []
@@ -133,23 +139,27 @@ def _bad_examples_problems(
     most = max(strict_json.MAX_BYTES, len(expected.encode()))
     try:
       found = strict_json.read_bytes(path, most).decode(errors='replace')
-    except ValueError as error:  # It is too large.
+    except ValueError as error:  # The file is too large.
       return [str(error)]
   return differences(found, expected, 'text')
 
 
 def _croissant_problems(
-  dataset: Published, manifests: dict[str, list[Manifest]]
+  dataset: PublishedDataset, manifests: dict[str, list[Manifest]]
 ) -> list[str]:
-  """Compares it with what `dataset_info.json` gives."""
+  """The differences in the Croissant description.
+
+  It is compared with one made anew from `dataset_info.json`.
+  """
   del manifests
   if tfds.core.Version(dataset.plan.version) < _FIRST_WITH_CROISSANT:
     return []
-  from pipelines.dataset.croissant import croissant  # Takes a second to import.
+  # Imported here, because it takes a second.
+  from pipelines.dataset.croissant import croissant
 
   try:
     found = strict_json.read(dataset.directory / CROISSANT_FILE, dict)
     info = tfds.builder_from_directory(str(dataset.directory)).info
     return differences(found, json.loads(croissant(info)))
-  except Exception as error:  # TFDS, mlcroissant and JSON have their own.
+  except Exception as error:  # TFDS and mlcroissant raise their own classes.
     return [f'it cannot be compared: {type(error).__name__}: {error}']

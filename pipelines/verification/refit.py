@@ -1,9 +1,9 @@
-"""Fits an example again and compares it with the one that is stored."""
+"""Fits an example again, and compares the fit with the stored example."""
 
 from __future__ import annotations
 
-from pipelines.dataset.examples import MAX_DISTANCE, distance
 from pipelines.dataset.manifest import BadExample, Manifest, recorded_facts
+from pipelines.dataset.stored_examples import MAX_DISTANCE, distance
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.verification.checks import differences
 from pipelines.worker.fit_examples import fit_examples
@@ -11,10 +11,15 @@ from pipelines.worker.write_shard import device_kind, library_versions
 
 
 def is_exact(plan: DatasetPlan, manifest: Manifest) -> bool:
-  """Whether a fit here must give the bits of the shard of a manifest."""
+  """Whether a new fit on this machine must have the same bits as a shard.
+
+  Args:
+    plan: The plan of the dataset.
+    manifest: The manifest of the shard, which names the device that fitted it.
+  """
   if plan.config.precision == 'float64':
     return True
-  # On a GPU, float32 bits depend on the images per batch, too.
+  # On a GPU, float32 bits may also depend on the number of images per batch.
   here = (device_kind(), library_versions())
   return here[0].startswith('cpu') and (
     (manifest.device, manifest.versions) == here
@@ -22,12 +27,13 @@ def is_exact(plan: DatasetPlan, manifest: Manifest) -> bool:
 
 
 def refit_problems(plan: DatasetPlan, example: dict, exact: bool) -> list[str]:
-  """What differs between a stored example and a new fit of its image.
+  """The differences between a stored example and a new fit of its image.
 
   Args:
-    plan: of the dataset.
-    example: as stored.
-    exact: whether they must agree to the bit; else within `MAX_DISTANCE`.
+    plan: The plan of the dataset.
+    example: The stored example, with its `index`.
+    exact: Whether both must have the same bits. If not, their distance may be
+      up to `MAX_DISTANCE`.
   """
   (fitted,) = fit_examples(plan, iter([example]))
   if isinstance(fitted, BadExample):
@@ -35,7 +41,9 @@ def refit_problems(plan: DatasetPlan, example: dict, exact: bool) -> list[str]:
   if exact:
     problems = differences(recorded_facts(example), recorded_facts(fitted))
     if problems and plan.config.precision == 'float32':
-      problems.append('device and libraries are those recorded')
+      problems.append(
+        'yet the device and the libraries here are those recorded'
+      )
     return problems
   found = distance(example['representation'], fitted['representation'])
   if found <= MAX_DISTANCE:

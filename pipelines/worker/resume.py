@@ -6,9 +6,13 @@ import functools
 
 import numpy as np
 
-from pipelines.dataset.examples import MAX_DISTANCE, distance, read_examples
 from pipelines.dataset.manifest import Manifest, made_by, read_manifests
 from pipelines.dataset.state import sound_manifest
+from pipelines.dataset.stored_examples import (
+  MAX_DISTANCE,
+  distance,
+  read_examples,
+)
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.worker.device import images_per_batch
 from pipelines.worker.write_shard import device_kind, library_versions

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from pipelines import verify
-from pipelines.dataset.examples import read_examples
-from pipelines.dataset.published import open_published
+from pipelines.dataset.read_published import open_published
+from pipelines.dataset.stored_examples import read_examples
 from pipelines.files.tfrecord import read_records, write_records
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.private_key import ENVIRONMENT

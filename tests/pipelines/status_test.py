@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from pipelines.dataset.published import build_rate, open_published
+from pipelines.dataset.read_published import build_rate, open_published
 from pipelines.files import lock
 from pipelines.plan.saved_plan import FAILURE_FILE, MANIFESTS, save_plan
 from pipelines.plan.settings import Settings

@@ -11,8 +11,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 from linac_tfds import Cifar10Linac
-from pipelines.dataset.examples import read_examples
-from pipelines.dataset.published import open_published
+from pipelines.dataset.read_published import open_published
+from pipelines.dataset.stored_examples import read_examples
 from pipelines.files.storage import file_sha256
 from pipelines.files.tfrecord import read_records, write_records
 from pipelines.plan.saved_plan import save_plan

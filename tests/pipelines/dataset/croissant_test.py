@@ -1,4 +1,4 @@
-"""The Croissant description, judged by MLCommons' own library."""
+"""The Croissant description, checked with MLCommons' own library."""
 
 import datetime
 import json
@@ -13,7 +13,7 @@ from pipelines.dataset.croissant import croissant
 
 @pytest.fixture
 def info(sample_dir):
-  """Of a dataset with two splits, as publishing leaves it."""
+  """The TFDS description of a published dataset with two splits."""
   config = LinacBuilderConfig(source='sample', seed=3, width=64)
   info = Cifar10Linac(config=config, data_dir=sample_dir).info
   info.set_file_format('tfrecord')
@@ -61,7 +61,8 @@ def test_its_fields_are_the_features(info):
   assert all(field.description for field in fields.values())
 
 
-def test_another_file_format_is_told(info):
+def test_another_file_format_is_described(info):
   info.set_file_format('array_record', override=True)
-  told = json.loads(croissant(info))
-  assert told['distribution'][0]['includes'] == 'cifar10_linac-*.array_record-*'
+  described = json.loads(croissant(info))
+  includes = described['distribution'][0]['includes']
+  assert includes == 'cifar10_linac-*.array_record-*'

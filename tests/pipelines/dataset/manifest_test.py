@@ -64,7 +64,7 @@ def test_a_manifest_is_read_back_with_every_value(plan):
     {'surplus': 1},
   ],
 )
-def test_what_is_not_of_the_shard_is_no_manifest(plan, change):
+def test_a_manifest_that_does_not_fit_the_shard_is_refused(plan, change):
   shard = plan.shards()[1]
   path = manifest_path(plan, shard)
   path.write_text(json.dumps(json.loads(path.read_text()) | change))
@@ -73,7 +73,7 @@ def test_what_is_not_of_the_shard_is_no_manifest(plan, change):
 
 
 @pytest.mark.parametrize('data', [b'', b'null', b'[' * 100_000, b'\xff\x00'])
-def test_what_is_no_json_is_no_manifest(plan, data):
+def test_a_file_that_is_no_json_is_no_manifest(plan, data):
   shard = plan.shards()[0]
   manifest_path(plan, shard).write_bytes(data)
   assert read_manifest(plan, shard) is None
@@ -87,7 +87,7 @@ def test_a_folder_is_no_manifest(plan):
   assert read_manifest(plan, shard) is None
 
 
-def test_only_what_can_be_read_is_written(plan):
+def test_only_a_manifest_that_can_be_read_is_written(plan):
   shard = plan.shards()[0]
   manifest = read_manifest(plan, shard)
   manifest.measures['psnr'][0] = float('inf')

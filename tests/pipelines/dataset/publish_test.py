@@ -23,7 +23,12 @@ FEW = Settings(max_examples_per_split=20, examples_per_shard=10)
 
 @dataclasses.dataclass
 class Staged:
-  """A plan whose shards are all staged."""
+  """A plan with all its shards in the staging folder.
+
+  Attributes:
+    plan: The plan of the dataset.
+    sha256: The SHA-256 of each shard's file.
+  """
 
   plan: DatasetPlan
   sha256: dict
@@ -86,7 +91,7 @@ def test_a_shard_that_is_not_sound_is_not_published(staged, harm):
     path.write_bytes(b'')
   elif harm == 'remove':
     path.unlink()
-  else:  # Replaced since the worker vouched for it, manifest and all.
+  else:  # The shard was replaced, with its manifest, after the worker reported.
     staged.sha256[shard] = '0' * 64
   with pytest.raises(BuildError, match='00001-of-00002 is not finished'):
     staged.publish()
@@ -94,7 +99,7 @@ def test_a_shard_that_is_not_sound_is_not_published(staged, harm):
 
 
 def test_publishing_again_changes_nothing(staged):
-  """A runner may repeat its last step."""
+  """A runner may run its last step twice."""
   staged.publish()
   before = {p: p.stat().st_ino for p in staged.plan.directory.rglob('*')}
   staged.publish()
@@ -172,7 +177,7 @@ def test_foreign_files_are_refused(lab, staged):
     ),
   ],
 )
-def test_metadata_that_tell_no_fingerprint_are_another_datasets(staged, data):
+def test_metadata_without_a_fingerprint_count_as_another_dataset(staged, data):
   plan = staged.plan
   plan.directory.mkdir()
   (plan.directory / 'dataset_info.json').write_text('{}')
@@ -222,7 +227,7 @@ def test_a_summary_of_damaged_metadata_says_so(staged, psnr):
   ],
 )
 def test_damaged_metadata_are_noticed_and_mended(lab, name, change):
-  """No shard is, and TFDS would read on under other names."""
+  """Only the describing file is damaged; its shards are kept."""
   plan = lab.plan(FEW)
   lab.run(plan)
   shards = {p: p.stat().st_ino for p in plan.directory.glob('cifar10_linac-*')}
@@ -233,11 +238,12 @@ def test_damaged_metadata_are_noticed_and_mended(lab, name, change):
   if change != 'gone':
     path.write_text(text[:-9] if change == 'cut' else 'X' + text[1:])
   assert not is_published(plan)
-  publish.check_target(plan)  # It is none of another's.
+  publish.check_target(plan)  # The file counts as one of this dataset.
   publish.mend_texts(plan, dataset_state(plan))
   assert path.read_text() == text
   assert is_published(plan)
-  assert {p: p.stat().st_ino for p in shards} == shards  # None was fitted.
+  # No shard was fitted again.
+  assert {p: p.stat().st_ino for p in shards} == shards
 
 
 @pytest.mark.parametrize('field', ['ids', 'psnr', 'representation_sha256'])
@@ -251,7 +257,9 @@ def test_a_published_manifest_that_was_altered_is_noticed(staged, field):
   assert not is_published(staged.plan)
 
 
-def test_what_a_kill_left_half_linked_is_in_nobodys_way(lab, staged):
+def test_incomplete_files_of_a_killed_build_do_not_stop_the_next_one(
+  lab, staged
+):
   staged.publish()
   left = [
     staged.plan.directory / 'features.json.tmp0a1b2c3d',

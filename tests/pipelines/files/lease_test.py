@@ -1,4 +1,4 @@
-"""One build of a config at a time in a bucket."""
+"""The lease: one build of a config at a time in a bucket."""
 
 import dataclasses
 import json
@@ -9,10 +9,10 @@ import pytest
 
 from pipelines.errors import BuildError
 from pipelines.files import lease
-from pipelines.files.holder import HOLDER_FILE, Holder
+from pipelines.files.build_process import BUILD_PROCESS_FILE, BuildProcess
 from pipelines.files.lock import only_build_in
 
-# Holds the lease until its input ends.
+# A program that holds the lease until its input ends.
 HOLD = """
 import sys
 from pipelines.files import lock, storage
@@ -27,12 +27,14 @@ def folder(bucket):
   return bucket.root / 'cifar10_linac' / 'seed_1'
 
 
-def write(folder, holder: Holder) -> None:
-  text = json.dumps(dataclasses.asdict(holder))
-  folder.fs.pipe_file(f'{folder}/{HOLDER_FILE}', text.encode())
+def write(folder, process: BuildProcess) -> None:
+  """Writes a lease that a process holds, as if that process had done it."""
+  text = json.dumps(dataclasses.asdict(process))
+  folder.fs.pipe_file(f'{folder}/{BUILD_PROCESS_FILE}', text.encode())
 
 
 def start(folder) -> subprocess.Popen:
+  """Starts a process that holds the lease, and waits until it has it."""
   process = subprocess.Popen(
     [sys.executable, '-c', HOLD, str(folder)],
     stdin=subprocess.PIPE,
@@ -58,20 +60,22 @@ def test_the_lease_of_a_killed_process_does_not_block(folder):
     holder.kill()
     holder.communicate()
   with only_build_in(folder):
-    assert json.loads((folder / HOLDER_FILE).read_text())['pid'] != holder.pid
+    assert (
+      json.loads((folder / BUILD_PROCESS_FILE).read_text())['pid'] != holder.pid
+    )
 
 
 def test_a_lease_of_another_machine_blocks_until_it_ends(folder, monkeypatch):
-  write(folder, Holder(1, 'another-host', 'yesterday'))
+  write(folder, BuildProcess(1, 'another-host', 'yesterday'))
   with pytest.raises(BuildError, match='on another-host, since yesterday'):
     only_build_in(folder).__enter__()
   monkeypatch.setattr(lease, '_EXPIRY', 0)
   with only_build_in(folder):
-    assert 'another-host' not in (folder / HOLDER_FILE).read_text()
+    assert 'another-host' not in (folder / BUILD_PROCESS_FILE).read_text()
 
 
 def test_a_damaged_lease_does_not_block(folder):
-  folder.fs.pipe_file(f'{folder}/{HOLDER_FILE}', b'{')
+  folder.fs.pipe_file(f'{folder}/{BUILD_PROCESS_FILE}', b'{')
   with only_build_in(folder):
     pass
 
@@ -86,7 +90,7 @@ def test_a_request_whose_answer_is_lost_still_takes_the_lease(bucket, folder):
 def test_a_lease_is_renewed(folder, monkeypatch):
   monkeypatch.setattr(lease, '_RENEWAL', 0)
   with only_build_in(folder):
-    file = folder / HOLDER_FILE
+    file = folder / BUILD_PROCESS_FILE
     first = file.fs.info(str(file))['generation']
     while file.fs.info(str(file))['generation'] == first:
       pass

@@ -1,4 +1,4 @@
-"""One build of a config at a time, in processes that share nothing."""
+"""The lock: one build of a config at a time on disk, tried with processes."""
 
 import fcntl
 import json
@@ -14,6 +14,7 @@ from pipelines.errors import BuildError
 from pipelines.files import lock
 from pipelines.files.lock import only_build_in
 
+# A program that holds the lock until its input ends.
 HOLD = """
 import pathlib, sys
 from pipelines.files import lock
@@ -21,7 +22,8 @@ with lock.only_build_in(pathlib.Path(sys.argv[1])):
   print('held', flush=True)
   sys.stdin.read()
 """
-# As a worker does; leaves a mark when it ends.
+# A program that shares the lock, as a worker does, until its input ends. Then
+# it makes the file that its argument names.
 SHARE = """
 import pathlib, sys
 from pipelines.files import lock
@@ -33,7 +35,7 @@ pathlib.Path(sys.argv[1]).touch()
 
 
 def start(code: str, argument: pathlib.Path, **environment) -> subprocess.Popen:
-  """Starts a process, and waits for the line it says when it has the lock."""
+  """Starts a process, and waits for the line it prints once it has the lock."""
   process = subprocess.Popen(
     [sys.executable, '-c', code, str(argument)],
     env=os.environ | environment,
@@ -63,7 +65,7 @@ def test_the_lock_outlives_those_it_refuses(folder):
   assert not folder.parent.exists()
 
 
-def test_what_a_killed_build_leaves_does_not_block(folder):
+def test_the_files_of_a_killed_build_do_not_block(folder):
   with start(HOLD, folder) as holder:
     holder.kill()
   with only_build_in(folder):
@@ -107,7 +109,7 @@ def test_a_worker_holds_the_locks_of_all_its_datasets(
 
 
 def test_a_worker_does_not_join_another_build(folder, monkeypatch):
-  """One that starts so late that its own build is gone."""
+  """A worker may start so late that its own build has ended."""
   monkeypatch.setenv(lock.FOLDERS, str(folder))
   folder.mkdir(parents=True)
   handle = os.open(folder, os.O_RDONLY)

@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.files import listing, storage
 
-# As large as a shard of 128 images: sent in two parts.
+# The size of a shard of 128 images, which is uploaded in two parts.
 _SHARD = 2**26
 
 
@@ -51,7 +51,7 @@ def write_and_fail(path) -> None:
 
 
 @pytest.mark.parametrize('place', ['disk', 'bucket'])
-def test_what_fails_to_be_written_is_not_there(bucket, tmp_path, place):
+def test_a_file_that_fails_to_be_written_is_not_there(bucket, tmp_path, place):
   folder = tmp_path if place == 'disk' else bucket.root / 'folder'
   storage.write_text(folder / 'old', 'old')
   for name in ('new', 'old'):
@@ -66,7 +66,7 @@ def test_a_link_has_the_contents_the_hash_and_the_time(bucket, tmp_path, place):
   folder = tmp_path if place == 'disk' else bucket.root / 'folder'
   storage.write_text(folder / 'a', 'text')
   storage.write_text(folder / 'b', 'another')
-  for _ in range(2):  # The second time over itself.
+  for _ in range(2):  # The second time, the target is a link already.
     storage.link(folder / 'a', folder / 'b')
   times = listing.times(folder)
   assert times['a'] == times['b']

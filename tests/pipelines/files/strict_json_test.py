@@ -35,7 +35,7 @@ def path(tmp_path):
 @pytest.mark.parametrize(
   'value', [OUTER, dataclasses.replace(OUTER, limit=None)]
 )
-def test_what_is_written_is_read_back(path, value):
+def test_a_written_value_is_read_back(path, value):
   path.write_text(json.dumps(dataclasses.asdict(value)))
   assert strict_json.read(path, Outer) == value
 

@@ -16,12 +16,12 @@ def path(tmp_path):
   return path
 
 
-def test_tensorflow_reads_what_is_written(path):
+def test_tensorflow_reads_a_written_file(path):
   dataset = tf.data.TFRecordDataset(str(path))
   assert list(dataset.as_numpy_iterator()) == RECORDS
 
 
-def test_what_tensorflow_writes_is_read(tmp_path):
+def test_a_file_that_tensorflow_wrote_is_read(tmp_path):
   with tf.io.TFRecordWriter(str(tmp_path / 'theirs')) as writer:
     for record in RECORDS:
       writer.write(record)
@@ -59,7 +59,7 @@ def test_a_truncated_record_is_an_error(path):
 
 @pytest.mark.parametrize(('skip', 'take'), [(0, 1), (1, 1)])
 def test_a_record_longer_than_its_file_is_an_error(path, skip, take):
-  """Its checksum is right: whoever made the file wrote it so."""
+  """The checksum of the length is right: the file was made so on purpose."""
   length = struct.pack('<Q', 2**63)
   crc = google_crc32c.value(length)
   masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -35,10 +35,11 @@ SETTINGS = {f.name for f in dataclasses.fields(Settings)}
 
 
 def replace(plan=PLAN, **fields):
-  """The plan with other fields or settings."""
+  """The plan with other fields or other settings."""
   settings = {k: fields.pop(k) for k in SETTINGS & fields.keys()}
   if settings.get('splits') and isinstance(settings['splits'][0], tuple):
-    fields['splits'] = settings.pop('splits')  # Of the plan, with sizes.
+    # These are the plan's splits, with their sizes, not the setting.
+    fields['splits'] = settings.pop('splits')
   settings = dataclasses.replace(plan.settings, **settings)
   return dataclasses.replace(plan, **fields, settings=settings)
 
@@ -90,7 +91,7 @@ def replace_source(**fields):
     {'examples_per_shard': 7},
   ],
 )
-def test_what_changes_the_files_changes_the_fingerprint(change):
+def test_a_change_that_changes_the_files_changes_the_fingerprint(change):
   changed = replace(PLAN, **change)
   assert changed.fingerprint != PLAN.fingerprint
   assert changed.staging != PLAN.staging
@@ -105,7 +106,7 @@ def test_what_changes_the_files_changes_the_fingerprint(change):
     {'overwrite': True},
   ],
 )
-def test_what_does_not_change_the_files_keeps_the_fingerprint(change):
+def test_a_change_that_keeps_the_files_keeps_the_fingerprint(change):
   assert replace(PLAN, **change).fingerprint == PLAN.fingerprint
 
 
@@ -115,13 +116,13 @@ def test_the_fingerprint_is_stable():
   assert replace(version='1.0.0').fingerprint[:16] == '3c1b048ffaccc7e0'
 
 
-def test_every_field_has_a_meaning_where_it_is_not_mentioned():
-  """A new field needs one, so that it changes no old fingerprint."""
+def test_every_field_has_a_value_for_files_that_do_not_mention_it():
+  """A new field needs such a value, so that it changes no old fingerprint."""
   fields = {f.name: f.default for f in dataclasses.fields(KeylessConfig)}
   assert fields == fingerprint.MEANT_BY_DEFAULT
 
 
-def test_a_fingerprint_holds_only_what_is_not_the_default():
+def test_a_fingerprint_holds_only_values_that_are_not_the_default():
   identity = fingerprint.identity(PLAN)
   assert (identity['transform'], identity['settings']) == ({}, {})
   other = replace(config=KeylessConfig(width=8), storage_dtype='float32')
@@ -209,7 +210,7 @@ def test_a_plan_that_is_not_of_its_folder_is_refused(tmp_path, change):
 
 
 @pytest.mark.parametrize('data', [None, b'', b'[' * 100_000, b'\xff', b'null'])
-def test_a_plan_that_is_none_is_refused(tmp_path, data):
+def test_a_file_that_is_no_plan_is_refused(tmp_path, data):
   if data is not None:
     (tmp_path / 'plan.json').write_bytes(data)
   with pytest.raises(

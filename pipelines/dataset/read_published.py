@@ -1,4 +1,8 @@
-"""Reads a published dataset, taking nothing in it on trust."""
+"""Reads a published dataset without trusting it.
+
+Its files may be damaged, altered or made up by somebody else. So every value is
+checked, and an error is raised if no build would have written it.
+"""
 
 from __future__ import annotations
 
@@ -42,14 +46,15 @@ from pipelines.plan.shards import (
 
 
 @dataclasses.dataclass(frozen=True)
-class Published:
-  """A published dataset.
+class PublishedDataset:
+  """A published dataset, described by its metadata.
 
   Attributes:
-    directory: its version's folder.
-    metadata: as recorded.
-    plan: that the metadata describe; where the source is, it does not say.
-    features: that examples of the plan have.
+    directory: The folder of the dataset's version.
+    metadata: The recorded metadata.
+    plan: The plan that the metadata describe. The places of the source and of a
+      private key are not recorded, and so are empty.
+    features: The TFDS features that examples of this plan have.
   """
 
   directory: pathlib.Path
@@ -59,7 +64,11 @@ class Published:
 
 
 def check_published(directory: pathlib.Path) -> None:
-  """Raises ValueError if a folder is not that of a published version."""
+  """Checks that a folder is that of a published version of a LINAC dataset.
+
+  Raises:
+    ValueError: if it is not.
+  """
   for name in (INFO_FILE, MANIFESTS):
     path = directory / name
     if not (path.is_dir() if name == MANIFESTS else path.is_file()):
@@ -69,31 +78,37 @@ def check_published(directory: pathlib.Path) -> None:
       )
 
 
-def open_published(directory: pathlib.Path) -> Published:
-  """Reads what the metadata tell.
+def open_published(directory: pathlib.Path) -> PublishedDataset:
+  """Reads the metadata of a published dataset, but not its shards.
+
+  Args:
+    directory: The folder of the dataset's version.
 
   Raises:
-    OSError: if they cannot be read.
-    ValueError: naming the file and what in it no build would write.
+    OSError: if a file cannot be read.
+    ValueError: if a file holds a value that no build would write. The message
+      names the file and the value.
   """
   metadata = read_metadata(directory)
   images = _load_schema(directory)
   try:
     _check_metadata(metadata)
     plan = _recorded_plan(metadata, directory, images)
-    _ = plan.config_name  # Raises for a name that is none.
+    _ = plan.config_name  # This raises ValueError if there is no valid name.
   except (TypeError, ValueError) as error:
     raise ValueError(f'{METADATA_FILE} describes no build: {error}') from error
   features = example_features(images, plan.config, plan.settings.storage_dtype)
-  return Published(directory, metadata, plan, features)
+  return PublishedDataset(directory, metadata, plan, features)
 
 
-def read_manifests(dataset: Published) -> dict[ShardSpec, Manifest]:
-  """The manifests of all shards, in order.
+def read_published_manifests(
+  dataset: PublishedDataset,
+) -> dict[ShardSpec, Manifest]:
+  """The manifests of all shards of a published dataset, in order.
 
   Raises:
-    OSError: if one cannot be read.
-    ValueError: if one is damaged.
+    OSError: if a manifest cannot be read.
+    ValueError: if a manifest is damaged, or is not that of its shard.
   """
 
   def read(shard: ShardSpec) -> Manifest:
@@ -112,14 +127,16 @@ def read_manifests(dataset: Published) -> dict[ShardSpec, Manifest]:
   return dict(zip(shards, found, strict=True))
 
 
-def build_rate(dataset: Published) -> float | None:
-  """Images/s from the first finished shard to the last, by the files' times.
+def build_rate(dataset: PublishedDataset) -> float | None:
+  """The speed of the build in images/s, from the times of the dataset's files.
 
-  Pauses of an interrupted build count. A copy of a dataset has times of its
-  own, by which a shard is not followed by its manifest, before the next shard.
+  It counts from the first finished shard to the last, with the pauses of an
+  interrupted build.
 
   Returns:
-    The rate, or None if the files' times do not tell it.
+    The speed, or None if the times are not those of the build. A copy of a
+    dataset has other times. They are recognised if a manifest is older than its
+    shard, or if no shard is newer than the first manifest.
   """
   sizes = shard_sizes(dataset.plan)
   shards = listing.times(dataset.directory)
@@ -140,16 +157,20 @@ def build_rate(dataset: Published) -> float | None:
 
 
 def with_private_key(
-  dataset: Published, private_key_file: str | None
-) -> tuple[Published, str]:
-  """The dataset with its private key's place, and why nothing can be fitted.
+  dataset: PublishedDataset, private_key_file: str | None
+) -> tuple[PublishedDataset, str]:
+  """A dataset with the place of its private key, if it has one.
 
   Args:
-    dataset: whose key may be private.
-    private_key_file: that holds it then, or None for `LINAC_PRIVATE_KEY`.
+    dataset: The dataset. If its seed is public, it is returned as it is.
+    private_key_file: The path of the file that holds the private key, or None
+      if the environment variable `LINAC_PRIVATE_KEY` holds it.
+
+  Returns:
+    The dataset, and the reason why no image can be fitted with its key, or ''.
 
   Raises:
-    ValueError: if what should be the key is none.
+    ValueError: if there is something else in the place of the key.
   """
   key = dataset.plan.private_key
   if key is None:
@@ -163,7 +184,7 @@ def with_private_key(
 
 
 def _load_schema(directory: pathlib.Path) -> ImageSchema:
-  """The images' shape and the labels' names."""
+  """The shape of the images and the names of the labels."""
   features = _load_types(strict_json.read_bytes(directory / FEATURES_FILE))
   try:
     image = features['featuresDict']['features']['image']['image']
@@ -183,29 +204,43 @@ def _load_schema(directory: pathlib.Path) -> ImageSchema:
 
 
 def _check_metadata(metadata: Metadata) -> None:
-  """Raises ValueError for what could not be planned with."""
+  """Raises ValueError if no plan can be made from the metadata."""
   if metadata.source.keys() - {'contents'} != {'name', 'version'}:
-    raise ValueError(f'source={metadata.source!r:.60} is no name and version')
+    raise ValueError(
+      f'source={metadata.source!r:.60} must have a name and a version'
+    )
   for version in (metadata.version, metadata.source['version']):
     if not re.fullmatch(r'\d+\.\d+\.\d+', version):
       raise ValueError(f'version={version!r:.60} is not like 1.0.0')
   names = [split for split, _ in metadata.shard_stops]
   if not names or len(set(names)) < len(names):
-    raise ValueError(f'shard_stops name the splits {names!r:.60}')
+    raise ValueError(
+      f'shard_stops must name each split once, but name {names!r:.60}'
+    )
   for split, stops in metadata.shard_stops:
     if not SPLIT_NAME.fullmatch(split):
-      raise ValueError(f'shard_stops name the split {split!r:.60}')
+      raise ValueError(
+        f'shard_stops name the split {split!r:.60}, which cannot be part of a '
+        'file name'
+      )
     if not stops or min(_sizes(stops)) < 1:
       raise ValueError(f'shard_stops of {split} leave shards empty')
 
 
 def _sizes(stops: list[int]) -> list[int]:
+  """The sizes of shards that end at `stops`."""
   return [b - a for a, b in zip([0, *stops], stops, strict=False)]
 
 
 def _recorded_plan(
   metadata: Metadata, directory: pathlib.Path, images: ImageSchema
 ) -> DatasetPlan:
+  """The plan that metadata describe, without the place of the source.
+
+  Raises:
+    TypeError: if a field of the transform or a setting is unknown.
+    ValueError: if a value cannot be part of a plan.
+  """
   config, key = dict(metadata.config), None
   seed = config.pop('seed', None)
   if metadata.private_key is not None:
@@ -222,13 +257,14 @@ def _recorded_plan(
     splits=tuple((split, stops[-1]) for split, stops in metadata.shard_stops),
     data_dir=str(directory.parent.parent.parent),
     version=metadata.version,
-    # As good as the limit that the build was given: it cuts the same shards.
+    # The build may have had a higher limit. This one cuts the same shards.
     settings=Settings(**metadata.settings, examples_per_shard=largest),
   )
   recorded = dict(metadata.shard_stops)
   if plan.shard_stops == recorded:
     return plan
-  # Without a limit, a build cuts small splits into smaller shards.
+  # The build may have had no limit. Then it cut small splits into smaller
+  # shards.
   settings = dataclasses.replace(plan.settings, examples_per_shard=None)
   plan = dataclasses.replace(plan, settings=settings)
   if largest > DEFAULT_EXAMPLES_PER_SHARD or plan.shard_stops != recorded:
@@ -236,14 +272,20 @@ def _recorded_plan(
   return plan
 
 
-def feature_types(dataset: Published) -> tuple[dict, dict]:
-  """The features file less its prose: as it is, and as it should be."""
+def feature_types(dataset: PublishedDataset) -> tuple[dict, dict]:
+  """The contents of `features.json`: as they are, and as they should be.
+
+  The descriptions in it are left out, because their wording may change between
+  versions.
+  """
   found = strict_json.read_bytes(dataset.directory / FEATURES_FILE)
   expected = json_format.MessageToJson(dataset.features.to_proto())
   return _load_types(found), _load_types(expected)
 
 
 def _load_types(text: str | bytes) -> dict:
+  """The contents of `features.json` without the descriptions in it."""
+
   def drop_prose(fields: dict) -> dict:
     return {k: v for k, v in fields.items() if k != 'description'}
 

@@ -1,0 +1,48 @@
+"""The process that runs a build, recorded in a file for other builds to see."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import os
+import platform
+
+import psutil
+
+# The file in a config's folder that records the process which builds there. In
+# a bucket this file is the lease itself. On disk it only names the process that
+# holds the lock, and is out of date if no process holds it.
+BUILD_PROCESS_FILE = 'building.json'
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildProcess:
+  """A process that runs a build.
+
+  Attributes:
+    pid: The id of the process.
+    host: The name of the machine on which it runs.
+    since: The local time at which its build began, in ISO 8601 format.
+  """
+
+  pid: int
+  host: str
+  since: str
+
+  @classmethod
+  def current(cls) -> BuildProcess:
+    """The calling process, with the present time as the start of its build."""
+    now = datetime.datetime.now().astimezone()
+    return cls(os.getpid(), platform.node(), now.isoformat(' ', 'seconds'))
+
+  def has_ended(self) -> bool:
+    """Whether the process is known to have ended.
+
+    It is False for processes on other machines, which cannot be seen from here.
+    """
+    if self.host != platform.node():
+      return False
+    try:
+      return psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+      return True
