@@ -39,7 +39,7 @@ $(INSTALLED): setup.py constraints.txt
 	touch $@
 
 sample: $(INSTALLED)  ## Builds the sample dataset and reads it back.
-	$(BIN)/python -m pipelines.build --source sample --data_dir $(DATA) --seed 42
+	$(BIN)/linac build --source sample --data_dir $(DATA) --seed 42
 	$(BIN)/python examples/read_sample.py $(DATA)
 
 check: lint  ## Runs the linters and the quick tests, in less than a minute.

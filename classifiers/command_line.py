@@ -17,7 +17,7 @@ class Parser(argparse.ArgumentParser):
     """Makes a parser that accepts no abbreviated options.
 
     Args:
-      prog: What the user typed to start the command.
+      prog: The text with which the user starts the command.
       description: The sentence at the top of the output of `--help`.
     """
     super().__init__(prog=prog, description=description, allow_abbrev=False)

@@ -24,8 +24,6 @@ _FOLDERS = (
   'tests',
   'transforms',
 )
-# These folders still have faults. Each is removed from here once it has none.
-_NOT_YET = ('classifiers', 'pipelines', 'tests/pipelines')
 # A summary that begins with one of these words is a riddle or half a phrase.
 _NO_SUMMARY = {
   *('as', 'has', 'have', 'how', 'lets', 'likewise', 'of', 'such', 'that'),
@@ -98,20 +96,11 @@ def test_docstrings_begin_with_what_a_thing_is_or_does(folder):
     fault
     for path in _files()
     if path.is_relative_to(folder)
-    and not any(path.is_relative_to(other) for other in _NOT_YET)
     for fault in _faults(path)
   ]
   assert not faults, (
     'These lines begin with a word that says neither what a thing is nor what '
     'it does; write a whole phrase:\n' + '\n'.join(faults)
-  )
-
-
-@pytest.mark.parametrize('folder', _NOT_YET)
-def test_a_folder_in_plain_words_is_not_excused(folder):
-  paths = [path for path in _files() if path.is_relative_to(folder)]
-  assert any(any(_faults(path)) for path in paths), (
-    f'{folder} has no fault left; remove it from _NOT_YET.'
   )
 
 

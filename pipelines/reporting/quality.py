@@ -107,6 +107,13 @@ def _examples_by_class(contents: Contents) -> dict[tuple[str, int], np.ndarray]:
 def classes(dataset: PublishedDataset, contents: Contents) -> Section:
   """The section about PSNR and final loss of each class."""
   sampled, groups = contents.sampled, _examples_by_class(contents)
+  rows_of_table = {
+    f'{class_name(dataset, label)}, {split}': (
+      sampled.psnr[rows],
+      sampled.final_loss[rows],
+    )
+    for (split, label), rows in groups.items()
+  }
   labels, limit = list(dict.fromkeys(label for _, label in groups)), ''
   if len(labels) > _MAX_CLASSES:
     labels = labels[:_MAX_CLASSES]
@@ -145,19 +152,7 @@ def classes(dataset: PublishedDataset, contents: Contents) -> Section:
         ('loss', _LOSS, sampled.final_loss),
       )
     ],
-    tables=[
-      _table(
-        'class',
-        {
-          f'{class_name(dataset, label)}, {split}': (
-            sampled.psnr[rows],
-            sampled.final_loss[rows],
-          )
-          for (split, label), rows in groups.items()
-        },
-        title='Numbers of all classes',
-      )
-    ],
+    tables=[_table('class', rows_of_table, title='Numbers of all classes')],
   )
 
 
