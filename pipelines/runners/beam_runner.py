@@ -140,6 +140,9 @@ def complete(options: PipelineOptions, settings: Settings) -> None:
   if debug.number_of_worker_harness_threads is None:
     # A fit uses the whole device of its process; a second one would only wait.
     debug.number_of_worker_harness_threads = 1
+  # The workers have the packages of their container; a list of this machine's
+  # packages would only tell others about it.
+  debug.add_experiment('disable_logging_submission_environment')
   if settings.accelerator:
     # Otherwise there is a process per core, and each takes the whole GPU's
     # memory.

@@ -2,6 +2,7 @@
 
 import base64
 import bz2
+import itertools
 import json
 import pathlib
 import subprocess
@@ -10,13 +11,14 @@ import urllib.request
 
 import pytest
 import tensorflow_datasets as tfds
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 
 from pipelines import build
+from pipelines.files import storage
+from pipelines.files.formats import FILE_FORMATS
 from pipelines.plan.settings import Settings
-from pipelines.runners import remote
+from pipelines.runners.find_runner import find_runner
 from tests.deploy.graph_test import IMAGE, L4, STAGINGS
 from tests.pipelines.conftest import TINY
 
@@ -77,12 +79,20 @@ class Service:
     self._root.fs.get(f'{self.data_dir}/{folder}', str(target), recursive=True)
 
   def enlarge_source(self) -> None:
-    """Changes the sample's metadata so that it seems to have 60,000 images."""
-    info = self.data_dir / 'sample/1.0.0/dataset_info.json'
+    """Repeats an image of the sample until there are 60,000."""
+    folder = self.data_dir / 'sample/1.0.0'
+    info = folder / 'dataset_info.json'
     metadata = json.loads(info.read_text())
+    (path,) = folder.glob('sample-test*')
+    with storage.local_copy(path) as local:
+      record = next(FILE_FORMATS['array_record'].read(local))
+    metadata['fileFormat'] = 'tfrecord'
     for split in metadata['splits']:
       size = {'train': 50_000, 'test': 10_000}[split['name']]
       split['shardLengths'] = [str(size)]
+      name = f'sample-{split["name"]}.tfrecord-00000-of-00001'
+      with storage.writing(folder / name) as part:
+        FILE_FORMATS['tfrecord'].write(part, itertools.repeat(record, size))
     self._root.fs.pipe_file(str(info), json.dumps(metadata).encode())
 
 
@@ -179,9 +189,10 @@ def test_a_template_is_made_and_is_as_small_for_60_000_images(service, capsys):
 
 def test_the_request_for_100_seeds_is_below_the_limit(service):
   file = f'{service.data_dir}/template'
-  options = PipelineOptions([*service.options(), f'--template_location={file}'])
+  flags = (*service.options(), f'--template_location={file}')
+  runner = find_runner('DataflowRunner', flags)
   settings = Settings(accelerator=L4)
-  assert not remote.run(STAGINGS, settings, 'DataflowRunner', options)
+  assert not runner.run_pipeline(STAGINGS, settings, runner.options())
   graph = service.staged()['pipeline.pb']
   steps = unpacked(graph)
   assert all(staging.encode() in steps for staging in STAGINGS)

@@ -77,7 +77,7 @@ def test_the_template_starts_the_command_for_dataflow(sample_dir):
     capture_output=True,
     text=True,
   )
-  assert 'workers of Dataflow find nothing' in process.stderr
+  assert 'which the workers of Dataflow cannot read' in process.stderr
   assert process.returncode == 1
 
 

@@ -1,15 +1,16 @@
 """Tests of the job for Dataflow, which Beam makes here without a network."""
 
+import apache_beam as beam
 import pytest
 from apache_beam.options import pipeline_options
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
 from pipelines.plan.settings import Settings
-from pipelines.runners import remote
-from pipelines.runners.runner import Runner
+from pipelines.runners import dataflow
+from pipelines.runners.find_runner import find_runner
+from pipelines.runners.pipeline import build_datasets
 
 IMAGE = 'europe-docker.pkg.dev/project/linac/linac:1'
 OPTIONS = [
@@ -27,12 +28,21 @@ STAGINGS = [
 GROUP = common_urns.primitives.GROUP_BY_KEY.urn
 
 
+class GraphKeeper(dataflow.DataflowRunner):
+  """Runs the pipeline on a runner of Beam's that keeps the graph."""
+
+  def execute(self, stagings, workers, options):
+    self.beam_runner = DataflowRunner()
+    with beam.Pipeline(runner=self.beam_runner, options=options) as root:
+      build_datasets(root, stagings, workers)
+
+
 def dry_run(settings=None, options=(), stagings=STAGINGS):
   """Returns the pipeline and the options of a job without submitting it."""
-  runner = DataflowRunner()
-  options = PipelineOptions([*OPTIONS, *options])
-  assert not remote.run(stagings, settings or Settings(), runner, options)
-  return runner.proto_pipeline, options
+  runner = GraphKeeper('DataflowRunner', (*OPTIONS, *options))
+  options = runner.options()
+  assert not runner.run_pipeline(stagings, settings or Settings(), options)
+  return runner.beam_runner.proto_pipeline, options
 
 
 def steps(pipeline):
@@ -126,8 +136,6 @@ def test_a_seed_adds_its_folder_to_the_graph_and_no_more():
 
 
 def test_accelerators_for_every_worker_are_refused():
-  options = PipelineOptions(
-    [*OPTIONS, f'--dataflow_service_options=worker_accelerator={L4}']
-  )
+  flag = f'--dataflow_service_options=worker_accelerator={L4}'
   with pytest.raises(ValueError, match='pass --accelerator'):
-    Runner('DataflowRunner', options).check(Settings())
+    find_runner('DataflowRunner', (*OPTIONS, flag)).check(Settings())
