@@ -83,16 +83,16 @@ class Service:
     folder = self.data_dir / 'sample/1.0.0'
     info = folder / 'dataset_info.json'
     metadata = json.loads(info.read_text())
+    file_format = FILE_FORMATS['array_record']
     (path,) = folder.glob('sample-test*')
     with storage.local_copy(path) as local:
-      record = next(FILE_FORMATS['array_record'].read(local))
-    metadata['fileFormat'] = 'tfrecord'
+      record = next(file_format.read(local))
     for split in metadata['splits']:
       size = {'train': 50_000, 'test': 10_000}[split['name']]
       split['shardLengths'] = [str(size)]
-      name = f'sample-{split["name"]}.tfrecord-00000-of-00001'
+      name = f'sample-{split["name"]}.array_record-00000-of-00001'
       with storage.writing(folder / name) as part:
-        FILE_FORMATS['tfrecord'].write(part, itertools.repeat(record, size))
+        file_format.write(part, itertools.repeat(record, size))
     self._root.fs.pipe_file(str(info), json.dumps(metadata).encode())
 
 
