@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 
 from linac_config import KeylessConfig
 
+# The dtypes in which representations can be stored.
 STORAGE_DTYPES = ('float16', 'float32')
 # The numbers that measure the fit of an example, with their descriptions. Each
 # is a float32 feature of the dataset, an attribute of `transforms.LinacFit` and

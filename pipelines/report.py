@@ -28,7 +28,7 @@ from pipelines.dataset.read_published import (
   with_private_key,
 )
 from pipelines.errors import BuildError, printable
-from pipelines.files import bucket, storage
+from pipelines.files import bucket_access, storage
 
 PAGE = 'report.html'
 PICTURES = 'report'
@@ -153,7 +153,7 @@ def main(argv: list[str]) -> int:
   console.set_up()
   try:
     args = _parse(argv)
-    directory = bucket.readable(args.dataset_dir)
+    directory = bucket_access.readable_path(args.dataset_dir)
     output = storage.path(args.output)
     if storage.is_remote(output):
       raise ValueError(f'output={args.output} is not a local folder; pass one.')

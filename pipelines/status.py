@@ -32,7 +32,7 @@ from pipelines.command_line import console
 from pipelines.command_line.console import Parser
 from pipelines.dataset.overview import Status, find_statuses, is_of_all_configs
 from pipelines.errors import BuildError, printable
-from pipelines.files import bucket, lock, storage
+from pipelines.files import bucket_access, lock, storage
 from pipelines.runners.progress import Progress
 
 _SECONDS_BETWEEN_LOOKS = 1
@@ -125,7 +125,7 @@ def main(argv: list[str]) -> int:
   console.set_up()
   try:
     args = _parse(argv)
-    directory = bucket.readable(args.dataset_dir)
+    directory = bucket_access.readable_path(args.dataset_dir)
     if args.watch:
       watch(directory)
     statuses = find_statuses(directory)

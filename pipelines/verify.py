@@ -35,7 +35,7 @@ from pipelines.dataset.read_published import (
   with_private_key,
 )
 from pipelines.errors import BuildError, printable
-from pipelines.files import bucket, storage
+from pipelines.files import bucket_access, storage
 from pipelines.preparation.prepare_source import prepare_source
 from pipelines.verification.checks import Check, differences, print_checks
 from pipelines.verification.contents import Contents
@@ -216,7 +216,7 @@ def main(argv: list[str]) -> int:
   try:
     args = _parse(argv)
     seed = args.sample_seed
-    directory = bucket.readable(args.dataset_dir)
+    directory = bucket_access.readable_path(args.dataset_dir)
     checks = verify(
       directory,
       args.source_data_dir,

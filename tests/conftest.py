@@ -49,13 +49,13 @@ def pytest_configure(config):
   The processes that it starts inherit this, so each build has one worker, and
   builds do not share cores.
   """
+  # pytest-xdist ignores the signal, as a shell does for what it starts in the
+  # background, and processes that tests start would inherit that.
+  signal.signal(signal.SIGINT, signal.default_int_handler)
   name = os.environ.get('PYTEST_XDIST_WORKER')
   if name and _CORES:
     core = _CORES[int(name.removeprefix('gw')) % len(_CORES)]
     os.sched_setaffinity(0, {core})
-    # pytest-xdist ignores the signal, and processes that tests start would
-    # inherit that.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

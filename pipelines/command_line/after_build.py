@@ -29,8 +29,8 @@ def print_summary(
   Args:
     plan: The plan of the published dataset.
     progress: The progress of the build, or None if nothing was left to do.
-    totals: The totals of the workers' metrics by name, or None where the runner
-      shows them in a UI of its own.
+    totals: The totals of the workers' metrics by name, or None if nothing was
+      left to do; empty where the runner reports none to this process.
 
   Raises:
     BuildError: if the dataset's metadata are damaged.

@@ -101,6 +101,14 @@ def _examples(
   )
 
 
+# Croissant's types for the dtypes of arrays.
+_DATA_TYPES = {
+  'float16': mlc.DataType.FLOAT16,
+  'float32': mlc.DataType.FLOAT32,
+  'int64': mlc.DataType.INT64,
+}
+
+
 def _field(
   context: mlc.Context,
   name: str,
@@ -114,7 +122,7 @@ def _field(
   elif isinstance(feature, tfds.features.Text):
     data_type = mlc.DataType.TEXT
   else:
-    data_type = getattr(mlc.DataType, np.dtype(feature.np_dtype).name.upper())
+    data_type = _DATA_TYPES[np.dtype(feature.np_dtype).name]
     if feature.shape:
       array = {
         'is_array': True,

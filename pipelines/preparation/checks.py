@@ -9,7 +9,7 @@ import shutil
 from pipelines.dataset.manifest import manifest_path, read_manifests
 from pipelines.dataset.state import published_fingerprint
 from pipelines.errors import BuildError
-from pipelines.files import bucket, storage
+from pipelines.files import bucket_access, storage
 from pipelines.plan.dataset_plan import DatasetPlan
 
 
@@ -20,7 +20,7 @@ def check_folder(folder: pathlib.Path) -> None:
     BuildError: if the folder cannot be written or created.
   """
   if storage.is_remote(folder):
-    bucket.check_access(folder, bucket.WRITE)
+    bucket_access.check_access(folder, bucket_access.WRITE)
     return
   try:
     existing = _existing_parent(folder)

@@ -1,4 +1,4 @@
 """The runners of a build: this machine, a Dask cluster, Dataflow and others.
 
-It may import `preparation`, `worker`, `dataset`, `plan` and `files`.
+It may import `worker`, `dataset`, `plan` and `files`. `find_runner` is public.
 """

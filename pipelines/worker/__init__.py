@@ -1,4 +1,4 @@
-"""The work of a worker process: read images, fit them, write whole shards.
+"""The work of a worker process: read images, fit, write shards, count.
 
 It may import `dataset`, `plan` and `files`, and `transforms`, which fits.
 """

@@ -1,5 +1,6 @@
 """Tests that the files of deploy/dataflow agree with the project's code."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import pytest
 
 from pipelines.command_line import arguments
+from pipelines.plan.settings import Settings
 from tests.conftest import REPOSITORY
 
 FOLDER = REPOSITORY / 'deploy' / 'dataflow'
@@ -66,6 +68,13 @@ def test_the_template_takes_what_the_command_takes(parameters, name, good, bad):
   (pattern,) = parameters[name]['regexes']
   assert re.fullmatch(pattern, good)
   assert not re.fullmatch(pattern, bad)
+
+
+def test_the_template_takes_every_choice(parameters):
+  for field in dataclasses.fields(Settings):
+    for choice in field.metadata['choices']:
+      (pattern,) = parameters[field.name]['regexes']
+      assert re.fullmatch(pattern, choice), field.name
 
 
 def test_the_template_starts_the_command_for_dataflow(sample_dir):

@@ -19,7 +19,7 @@ WRITE = (*READ, 'storage.objects.create', 'storage.objects.delete')
 _TIMEOUT = 10  # Seconds.
 
 
-def readable(text: str) -> pathlib.Path:
+def readable_path(text: str) -> pathlib.Path:
   """The path of a dataset, checked to be local or in a bucket that can be read.
 
   Args:
