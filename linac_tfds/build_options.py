@@ -91,7 +91,10 @@ def beam_flags(beam_options, with_runner: bool = True) -> list[str]:
     ValueError: if no flag can give an option its value. The message names the
       option.
   """
-  from apache_beam.options.pipeline_options import PipelineOptions
+  from apache_beam.options.pipeline_options import (
+    DirectOptions,
+    PipelineOptions,
+  )
 
   parser = _Parser(add_help=False, allow_abbrev=False)
   for options in PipelineOptions.__subclasses__():
@@ -100,8 +103,10 @@ def beam_flags(beam_options, with_runner: bool = True) -> list[str]:
   if not with_runner:
     values.pop('runner', None)
   # Beam respects this number of processes only in the mode `multi_processing`.
-  if values.get('direct_running_mode') != 'multi_processing':
-    values.pop('direct_num_workers', None)
+  values.pop('direct_num_workers', None)
+  direct = beam_options.view_as(DirectOptions)
+  if direct.direct_running_mode == 'multi_processing':
+    values['direct_num_workers'] = direct.direct_num_workers
   flags = [
     flag
     for name, value in values.items()

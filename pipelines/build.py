@@ -39,7 +39,7 @@ from pipelines.command_line import (
 )
 from pipelines.command_line.command import Command
 from pipelines.dataset import publish
-from pipelines.dataset.state import Depth, Kind, dataset_state
+from pipelines.dataset.state import Kind, state_for_build
 from pipelines.errors import BuildError, SourceError, printable
 from pipelines.files import lock, storage
 from pipelines.plan import private_key
@@ -207,8 +207,7 @@ def _is_done(plan: DatasetPlan) -> bool:
   """
   if plan.settings.overwrite:
     return False
-  hashes = plan.settings.check_hashes
-  state = dataset_state(plan, Depth.HASHES if hashes else Depth.CONTENTS)
+  state = state_for_build(plan)
   if state.kind is Kind.DAMAGED and not state.damaged_shards:
     publish.mend_texts(plan, state)
   elif state.kind is not Kind.PUBLISHED:

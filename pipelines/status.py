@@ -28,6 +28,7 @@ import time
 from tqdm import tqdm
 
 from linac_config import invocation
+from linac_tfds import Cifar10Linac
 from pipelines.command_line import console
 from pipelines.command_line.console import Parser
 from pipelines.dataset.overview import Status, find_statuses, is_of_all_configs
@@ -83,8 +84,10 @@ def _state(status: Status) -> str:
     return f'running since {begun}' + (f', {process}' if process else '')
   if status.state == 'finished':
     return 'finished'
+  if status.plan.version != str(Cifar10Linac.VERSION):
+    return f'{status.state}; only the version that built it can continue it'
   if status.state == 'damaged':
-    return 'damaged; run the command that built it again to repair it'
+    return 'damaged; `verify` says what is wrong and how to repair it'
   return f'{status.state}; run the command that began it again to continue'
 
 

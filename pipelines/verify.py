@@ -27,7 +27,6 @@ from linac_tfds.sources import find_source, is_prepared
 from pipelines.command_line import console
 from pipelines.command_line.command import mending_command
 from pipelines.command_line.console import Parser
-from pipelines.dataset.metadata import read_metadata
 from pipelines.dataset.read_published import (
   PublishedDataset,
   check_published,
@@ -129,7 +128,12 @@ def _with_source(
   return dataclasses.replace(dataset, plan=plan)
 
 
-def mending_advice(directory: pathlib.Path, checks: list[Check]) -> str:
+def mending_advice(
+  directory: pathlib.Path,
+  checks: list[Check],
+  source_data_dir: str | None,
+  private_key_file: str | None,
+) -> str:
   """Names the command that repairs a dataset, if a build can repair it.
 
   A build fits those shards again whose bytes do not match their manifests, and
@@ -139,6 +143,8 @@ def mending_advice(directory: pathlib.Path, checks: list[Check]) -> str:
   Args:
     directory: The folder of the dataset's version.
     checks: The checks of the dataset.
+    source_data_dir: The data folder with the source, or None to look for it.
+    private_key_file: The file with the private key, if the dataset has one.
 
   Returns:
     The advice, or `''` if no build can repair what the checks found.
@@ -147,13 +153,15 @@ def mending_advice(directory: pathlib.Path, checks: list[Check]) -> str:
   if not failed & {'metadata', 'shards'}:
     return ''
   try:
-    plan = open_published(directory).plan
-    num_bad = sum(read_metadata(directory).bad_examples.values())
+    dataset = open_published(directory)
+    plan = with_private_key(dataset, private_key_file)[0].plan
+    num_bad = sum(dataset.metadata.bad_examples.values())
   except (OSError, ValueError):
     return ''
   if plan.version != str(Cifar10Linac.VERSION):
     return ''
-  arguments = mending_command(plan, skips_bad=num_bad > 0).arguments()
+  command = mending_command(plan, num_bad > 0, source_data_dir)
+  arguments = command.arguments()
   return (
     'This command repairs shards and describing files. It fits only the shards '
     'that are damaged:\n  '
@@ -232,7 +240,9 @@ def main(argv: list[str]) -> int:
     return 130
   print(directory)
   print_checks(checks)
-  if advice := mending_advice(directory, checks):
+  if advice := mending_advice(
+    directory, checks, args.source_data_dir, args.private_key_file
+  ):
     print(printable(advice))
   return int(any(check.num_failed for check in checks))
 

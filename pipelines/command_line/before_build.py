@@ -157,10 +157,12 @@ def _duration(seconds: float) -> str:
 
 def _resume_command(plan: DatasetPlan, command: Command) -> str:
   """Writes the command line of this build, with the folders that it found."""
+  key_file = plan.private_key and plan.private_key.file
   command = dataclasses.replace(
     command,
     data_dir=plan.data_dir,
     source_data_dir=plan.source.data_dir,
+    settings=dataclasses.replace(command.settings, private_key_file=key_file),
     plan=False,
   )
   return f'{invocation.command("build")} {shlex.join(command.arguments())}'
@@ -201,6 +203,9 @@ def _other_staging(plan: DatasetPlan) -> list[str]:
   return [
     f'{folder} holds an unfinished build with other settings; delete it if you '
     'do not want to finish it.'
+    if folder.name.startswith(f'staging.{plan.version}.')
+    else f'{folder} holds an unfinished build of another version, which this '
+    'version cannot continue; delete it.'
     for folder in found
     if folder != plan.staging
   ]

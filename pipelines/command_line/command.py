@@ -172,7 +172,9 @@ def _given(options) -> list[str]:
   return found
 
 
-def mending_command(plan: DatasetPlan, skips_bad: bool) -> Command:
+def mending_command(
+  plan: DatasetPlan, skips_bad: bool, source_data_dir: str | None = None
+) -> Command:
   """Makes the command that repairs a published dataset.
 
   Args:
@@ -186,12 +188,13 @@ def mending_command(plan: DatasetPlan, skips_bad: bool) -> Command:
     # A smaller split is complete, so this limit does not cut it.
     max_examples_per_split=max(size for _, size in plan.splits),
     on_bad_example='skip' if skips_bad else 'stop',
-    private_key_file='PATH' if private else None,
+    private_key_file=(private.file or 'PATH') if private else None,
     check_hashes=True,
   )
   return Command(
     data_dir=plan.data_dir,
     source=plan.source.name,
+    source_data_dir=source_data_dir,
     config_name=private.name if private else None,
     seeds=() if private else (plan.seed,),
     transform=plan.config,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines.command_line import before_build
 from pipelines.command_line.command import Command
-from pipelines.dataset.state import Kind, dataset_state
+from pipelines.dataset.state import Kind, state_for_build
 from pipelines.errors import BuildError, printable
 from pipelines.files import storage
 from pipelines.plan.dataset_plan import DatasetPlan
@@ -47,6 +47,6 @@ def show_plan(command: Command) -> None:
 
 def _is_pending(plan: DatasetPlan) -> bool:
   """Whether the dataset has shards that are not fitted yet or damaged."""
-  state = dataset_state(plan)
+  state = state_for_build(plan)
   done = state.kind in (Kind.PUBLISHED, Kind.DAMAGED)
   return plan.settings.overwrite or not done or bool(state.damaged_shards)

@@ -7,16 +7,16 @@ checked, and an error is raised if no build would have written it.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import pathlib
 import re
+import typing
 
 import tensorflow_datasets as tfds
-from google.protobuf import json_format
 
 from linac_config import KeylessConfig, config_names, invocation
 from linac_tfds.schema import ImageSchema, example_features
+from pipelines.dataset.features_file import load_schema
 from pipelines.dataset.manifest import (
   Manifest,
   describes,
@@ -24,9 +24,7 @@ from pipelines.dataset.manifest import (
   parse_manifest,
 )
 from pipelines.dataset.metadata import (
-  FEATURES_FILE,
   INFO_FILE,
-  LABELS_FILE,
   METADATA_FILE,
   Metadata,
   read_metadata,
@@ -34,7 +32,10 @@ from pipelines.dataset.metadata import (
 from pipelines.dataset.state import shard_sizes
 from pipelines.files import listing, storage, strict_json
 from pipelines.plan.dataset_plan import DatasetPlan, SourceSpec
-from pipelines.plan.fingerprint import MEANT_BY_DEFAULT
+from pipelines.plan.fingerprint import (
+  MEANT_BY_DEFAULT,
+  SETTINGS_MEANT_BY_DEFAULT,
+)
 from pipelines.plan.private_key import ENVIRONMENT, PrivateKey
 from pipelines.plan.saved_plan import MANIFESTS
 from pipelines.plan.settings import Settings
@@ -90,7 +91,7 @@ def open_published(directory: pathlib.Path) -> PublishedDataset:
       names the file and the value.
   """
   metadata = read_metadata(directory)
-  images = _load_schema(directory)
+  images = load_schema(directory)
   try:
     _check_metadata(metadata)
     plan = _recorded_plan(metadata, directory, images)
@@ -183,26 +184,6 @@ def with_private_key(
   return dataclasses.replace(dataset, plan=plan), ''
 
 
-def _load_schema(directory: pathlib.Path) -> ImageSchema:
-  """The shape of the images and the names of the labels."""
-  features = _load_types(strict_json.read_bytes(directory / FEATURES_FILE))
-  try:
-    image = features['featuresDict']['features']['image']['image']
-    # Protocol buffers write whole numbers as text.
-    shape = strict_json.convert(
-      image['shape']['dimensions'], tuple[str, str, str]
-    )
-    height, width, channels = map(int, shape)
-    if min(height, width, channels) < 1:
-      raise ValueError(f'its shape is {shape}')
-    labels = tfds.features.ClassLabel(names_file=str(directory / LABELS_FILE))
-  except (LookupError, TypeError, ValueError) as error:
-    raise ValueError(
-      f'{FEATURES_FILE} and {LABELS_FILE} describe no labelled image: {error!r}'
-    ) from error
-  return ImageSchema((height, width, channels), tuple(labels.names), True)
-
-
 def _check_metadata(metadata: Metadata) -> None:
   """Raises ValueError if no plan can be made from the metadata."""
   if metadata.source.keys() - {'contents'} != {'name', 'version'}:
@@ -258,7 +239,9 @@ def _recorded_plan(
     data_dir=str(directory.parent.parent.parent),
     version=metadata.version,
     # The build may have had a higher limit. This one cuts the same shards.
-    settings=Settings(**metadata.settings, examples_per_shard=largest),
+    settings=Settings(
+      **_recorded_settings(metadata), examples_per_shard=largest
+    ),
   )
   recorded = dict(metadata.shard_stops)
   if plan.shard_stops == recorded:
@@ -272,24 +255,17 @@ def _recorded_plan(
   return plan
 
 
-def feature_types(dataset: PublishedDataset) -> tuple[dict, dict]:
-  """The contents of `features.json`: as they are, and as they should be.
+def _recorded_settings(metadata: Metadata) -> dict:
+  """The settings that metadata record, which are those of the fingerprint.
 
-  The descriptions in it are left out, because their wording may change between
-  versions.
+  Others are refused: a plan made from a file that somebody else wrote must not
+  have, for example, a cache of programs to run.
+
+  Raises:
+    ValueError: if there is another setting, or a value is of another type.
   """
-  found = strict_json.read_bytes(dataset.directory / FEATURES_FILE)
-  expected = json_format.MessageToJson(dataset.features.to_proto())
-  return _load_types(found), _load_types(expected)
-
-
-def _load_types(text: str | bytes) -> dict:
-  """The contents of `features.json` without the descriptions in it."""
-
-  def drop_prose(fields: dict) -> dict:
-    return {k: v for k, v in fields.items() if k != 'description'}
-
-  try:
-    return json.loads(text, object_hook=drop_prose)
-  except (ValueError, RecursionError) as error:
-    raise ValueError(f'{FEATURES_FILE} is no JSON: {error}') from error
+  values = SETTINGS_MEANT_BY_DEFAULT | metadata.settings
+  if others := values.keys() - SETTINGS_MEANT_BY_DEFAULT.keys():
+    raise ValueError(f'settings={sorted(others)!r:.60} are not recorded there')
+  kinds = typing.get_type_hints(Settings)
+  return {k: strict_json.convert(v, kinds[k]) for k, v in values.items()}

@@ -1,4 +1,4 @@
-"""The state of a dataset on disk: absent, staged, published or damaged.
+"""The state of a dataset on disk, from absent to published, or damaged.
 
 `dataset_state` alone decides whether a dataset is finished, and
 `sound_manifest` whether a shard is.
@@ -37,7 +37,7 @@ class Kind(enum.Enum):
   """The state of a dataset as a whole."""
 
   ABSENT = 'absent'
-  STAGED = 'staged'  # A build has begun; some shards may be finished.
+  STAGED = 'staged'  # There is a plan; some shards may be finished.
   PUBLISHED = 'published'  # TFDS can load it, and all of it is sound.
   DAMAGED = 'damaged'  # TFDS may load it, but files are missing or altered.
   OTHER = 'other'  # Another dataset is in its folder.
@@ -46,7 +46,7 @@ class Kind(enum.Enum):
 class Depth(enum.IntEnum):
   """The thoroughness of a look at a published dataset; each has those above."""
 
-  NAMES = 1  # Checks that all files are there. This takes two listings.
+  NAMES = 1  # Checks by listings that all files are there.
   CONTENTS = 2  # Checks sizes, manifests and describing files.
   HASHES = 3  # Checks every byte of the shards, which it has to read.
 
@@ -59,8 +59,7 @@ class DatasetState:
     kind: The state as a whole.
     fingerprint: The fingerprint of the published dataset, or `UNKNOWN` if its
       files do not tell it, or None if no dataset is published.
-    finished: The time at which each finished shard's manifest was written, in
-      seconds since the epoch, by the manifest's name.
+    manifests: The manifests of a published dataset, if they were read.
     damaged_shards: The shards of a published dataset that are not sound, with
       the reasons.
     damaged_texts: The names of describing files of a published dataset that are
@@ -70,7 +69,7 @@ class DatasetState:
 
   kind: Kind
   fingerprint: str | None
-  finished: dict[str, float]
+  manifests: dict[ShardSpec, Manifest | None]
   damaged_shards: dict[ShardSpec, str]
   damaged_texts: dict[str, str | None]
 
@@ -96,20 +95,34 @@ def dataset_state(
     OSError: if files cannot be read.
   """
   fingerprint = published_fingerprint(plan)
-  finished = finished_shards(plan)
-  shards, texts, kind = {}, {}, Kind.PUBLISHED
+  manifests, shards, texts, kind = {}, {}, {}, Kind.PUBLISHED
   if fingerprint is None:
     staged = (plan.staging / PLAN_FILE).exists()
     kind = Kind.STAGED if staged else Kind.ABSENT
   elif fingerprint != plan.fingerprint:
     kind = Kind.OTHER
   else:
-    shards = _damaged_shards(plan, depth)
-    if depth >= Depth.CONTENTS and not shards and _is_of_this_version(plan):
-      texts = _damaged_texts(plan)
+    if depth > Depth.NAMES:
+      manifests = read_manifests(plan, plan.directory)
+    shards = _damaged_shards(plan, depth, manifests)
+    if manifests and not shards and _is_of_this_version(plan):
+      texts = _damaged_texts(plan, manifests)
     if shards or texts:
       kind = Kind.DAMAGED
-  return DatasetState(kind, fingerprint, finished, shards, texts)
+  return DatasetState(kind, fingerprint, manifests, shards, texts)
+
+
+def state_for_build(plan: DatasetPlan) -> DatasetState:
+  """Finds the state of a dataset as closely as a build of it needs.
+
+  The shards are read if the build was told to check hashes. They are also read
+  if there is a plan beside the published dataset: then a build was interrupted
+  while it repaired shards, which may still have the right size and the wrong
+  contents.
+  """
+  repairs = (plan.staging / PLAN_FILE).exists()
+  closely = plan.settings.check_hashes or repairs
+  return dataset_state(plan, Depth.HASHES if closely else Depth.CONTENTS)
 
 
 def published_fingerprint(plan: DatasetPlan) -> str | None:
@@ -188,7 +201,11 @@ def _is_of_this_version(plan: DatasetPlan) -> bool:
   return plan.version == str(Cifar10Linac.VERSION)
 
 
-def _damaged_shards(plan: DatasetPlan, depth: Depth) -> dict[ShardSpec, str]:
+def _damaged_shards(
+  plan: DatasetPlan,
+  depth: Depth,
+  manifests: dict[ShardSpec, Manifest | None],
+) -> dict[ShardSpec, str]:
   """The shards of a published dataset that are not sound, with the reasons."""
   sizes = listing.sizes(plan.directory)
   if depth == Depth.NAMES:
@@ -197,8 +214,6 @@ def _damaged_shards(plan: DatasetPlan, depth: Depth) -> dict[ShardSpec, str]:
       shard: f'{plan.file_name(shard)}.json' in listed
       for shard in plan.shards()
     }
-  else:
-    manifests = read_manifests(plan, plan.directory)
 
   def problem(shard: ShardSpec) -> str:
     name = plan.file_name(shard)
@@ -222,12 +237,13 @@ def _damaged_shards(plan: DatasetPlan, depth: Depth) -> dict[ShardSpec, str]:
   return {s: p for s, p in zip(manifests, problems, strict=True) if p}
 
 
-def _damaged_texts(plan: DatasetPlan) -> dict[str, str | None]:
+def _damaged_texts(
+  plan: DatasetPlan, manifests: dict[ShardSpec, Manifest]
+) -> dict[str, str | None]:
   """The right contents of describing files that are missing or altered.
 
   The value is None for a file that should not be there.
   """
-  manifests = read_manifests(plan, plan.directory)
   expected = metadata.texts(plan, manifests)
 
   def is_damaged(name: str) -> bool:

@@ -57,6 +57,16 @@ def sizes(folder: pathlib.Path) -> dict[str, int]:
   return {name: stat.st_size for name, stat in _stats(folder).items()}
 
 
+def sizes_and_times(folder: pathlib.Path) -> dict[str, tuple]:
+  """Something of each file in a folder that changes when the file does."""
+  if storage.is_remote(folder):
+    return {
+      name: (info['size'], str(info['mtime']))
+      for name, info in _objects(folder).items()
+    }
+  return {n: (s.st_size, s.st_mtime_ns) for n, s in _stats(folder).items()}
+
+
 def _objects(folder: pathlib.Path) -> dict[str, dict]:
   """The facts that a bucket lists about each file of a folder, by its name."""
   try:

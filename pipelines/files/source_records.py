@@ -47,7 +47,13 @@ def read_records(
         f'The metadata of {directory} refer to data outside itself: '
         f'{file.filename}. Prepare this source again.'
       )
-  file_format = FILE_FORMATS[builder.info.file_format.file_suffix]
+  name = builder.info.file_format.file_suffix
+  if name not in FILE_FORMATS:
+    raise ValueError(
+      f'{directory} is in the format {name!r}. Prepare the source in one of '
+      f'{", ".join(FILE_FORMATS)}.'
+    )
+  file_format = FILE_FORMATS[name]
   for file in files:
     # Most splits are one file, and every task reads a part of it: it is kept
     # from one call to the next.

@@ -78,11 +78,14 @@ def upgraded(value: dict, schema: int, upgrade: Callable[[dict], dict]) -> dict:
       raise ValueError(
         f'it lacks a field or has a wrong one: {error}'
       ) from error
-  if value['schema'] != schema:
+  number = convert(value['schema'], int)
+  if number > schema:
     raise ValueError(
-      f'its schema is {value["schema"]!r:.80}, and this version of the project '
-      f'reads {schema}. Update the project.'
+      f'its schema is {number}, and this version of the project reads schemas '
+      f'up to {schema}. Update the project.'
     )
+  if number != schema:
+    raise ValueError(f'its schema is {number}, which no version has written.')
   return {k: v for k, v in value.items() if k != 'schema'}
 
 

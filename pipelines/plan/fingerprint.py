@@ -24,7 +24,13 @@ SCHEMA = 2
 # it. A fingerprint holds only the fields with other values. So a field that is
 # added later changes no old fingerprint: its entry here is the value that all
 # datasets had before.
-MEANT_BY_DEFAULT = version_1_0.CONFIG | {}
+MEANT_BY_DEFAULT = dict(version_1_0.CONFIG)
+# The same for the settings that belong to the fingerprint.
+SETTINGS_MEANT_BY_DEFAULT = {
+  'storage_dtype': 'float16',
+  'file_format': 'tfrecord',
+  'min_psnr': None,
+}
 
 
 def identity(plan: DatasetPlan) -> dict:
@@ -37,10 +43,9 @@ def identity(plan: DatasetPlan) -> dict:
     if value != MEANT_BY_DEFAULT[name]
   }
   settings = {
-    field.name: value
-    for field in dataclasses.fields(plan.settings)
-    if field.metadata['in_fingerprint']
-    and (value := getattr(plan.settings, field.name)) != field.default
+    name: value
+    for name, value in _settings(plan).items()
+    if value != SETTINGS_MEANT_BY_DEFAULT[name]
   }
   source = plan.source
   return {
@@ -51,9 +56,19 @@ def identity(plan: DatasetPlan) -> dict:
       'version': source.version,
       'contents': source.contents,
     },
-    'shard_stops': plan.shard_stops,
+    # A list, because the order of the splits matters.
+    'shard_stops': [[s, stops] for s, stops in plan.shard_stops.items()],
     'settings': settings,
     'version': plan.version,
+  }
+
+
+def _settings(plan: DatasetPlan) -> dict:
+  """The settings that belong to the fingerprint, with their values."""
+  return {
+    field.name: getattr(plan.settings, field.name)
+    for field in dataclasses.fields(plan.settings)
+    if field.metadata['in_fingerprint']
   }
 
 
@@ -84,10 +99,6 @@ def provenance(plan: DatasetPlan) -> dict:
     'private_key': private.public_part() if private else None,
     'source': source,
     'shard_stops': [[s, stops] for s, stops in plan.shard_stops.items()],
-    'settings': {
-      field.name: getattr(plan.settings, field.name)
-      for field in dataclasses.fields(plan.settings)
-      if field.metadata['in_fingerprint']
-    },
+    'settings': _settings(plan),
     'version': plan.version,
   }

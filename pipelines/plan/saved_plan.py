@@ -53,10 +53,12 @@ def load_plan(staging: str) -> DatasetPlan:
 def _upgraded(value: dict) -> dict:
   """The contents of a plan in the present schema, with all its fields.
 
-  Fields that the file does not mention have the values that they had by default
-  when it was written.
+  A field that the file does not mention was added later. It gets the value that
+  all datasets had before.
   """
-  settings = dataclasses.asdict(Settings())
+  settings = (
+    dataclasses.asdict(Settings()) | fingerprint.SETTINGS_MEANT_BY_DEFAULT
+  )
   value = strict_json.upgraded(
     value,
     fingerprint.SCHEMA,

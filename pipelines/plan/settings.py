@@ -90,6 +90,14 @@ def at_least_one(name: str, value: int) -> None:
     raise ValueError(f'{name}={value} must be at least 1.')
 
 
+def _not_negative(name: str, value: int) -> None:
+  """Raises ValueError for a number below 0."""
+  if value < 0:
+    raise ValueError(
+      f'{name}={value} must be at least 1, or 0 for the default.'
+    )
+
+
 def _finite(name: str, value: float) -> None:
   """Raises ValueError if the number is infinite or NaN."""
   if not math.isfinite(value):
@@ -190,7 +198,7 @@ class Settings:
     'the number of worker processes on this machine (default: one per GPU, '
     'else one per core; fewer if memory is short)',
     metavar='N',
-    check=at_least_one,
+    check=_not_negative,
   )
   download_dir: str | None = option(
     None,
@@ -223,3 +231,5 @@ class Settings:
     check_options(self)
     if self.min_psnr is not None:
       object.__setattr__(self, 'min_psnr', float(self.min_psnr))
+    if self.direct_num_workers == 0:
+      object.__setattr__(self, 'direct_num_workers', None)

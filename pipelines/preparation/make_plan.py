@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from linac_config import LinacConfig
+from linac_config import KeylessConfig, LinacConfig
 from linac_tfds import Cifar10Linac
-from linac_tfds.schema import image_schema
+from linac_tfds.schema import ImageSchema, image_schema
 from linac_tfds.sources import find_source
 from pipelines.dataset.publish import check_target
 from pipelines.errors import BuildError, SourceError
@@ -41,10 +41,9 @@ def make_plan(builder: Cifar10Linac, settings: Settings) -> DatasetPlan:
   data_dir = str(storage.path(builder.data_path.parents[2]))
   name = builder.builder_config.source
   source_builder = find_source(name, builder.source_data_dir, data_dir)
-  height, width, channels = image_schema(source_builder).shape
-  config.num_steps(height * width)
-  config.pixel_constants(channels)
+  _check_transform(config, image_schema(source_builder))  # Before a download.
   source, sizes = prepare_source(name, source_builder, settings.download_dir)
+  _check_transform(config, source.schema)
   public = isinstance(config, LinacConfig)
   plan = DatasetPlan(
     config=config.without_seed() if public else config,
@@ -60,6 +59,13 @@ def make_plan(builder: Cifar10Linac, settings: Settings) -> DatasetPlan:
   _check_source_is_unchanged(plan)
   check_target(plan)
   return plan
+
+
+def _check_transform(config: KeylessConfig, images: ImageSchema) -> None:
+  """Raises ValueError if a transform does not fit images."""
+  height, width, channels = images.shape
+  config.num_steps(height * width)
+  config.pixel_constants(channels)
 
 
 def _private_key(
@@ -140,9 +146,11 @@ def _check_source_is_unchanged(plan: DatasetPlan) -> None:
     try:
       other = load_plan(str(folder))
     except BuildError:
-      continue  # It is damaged. Other checks report that.
+      continue  # Nothing is known of it, and it is not touched.
     found = fingerprint.identity(other)
-    if found != wanted and found | {'source': wanted['source']} == wanted:
+    contents = {'contents': wanted['source']['contents']}
+    same = found | {'source': found['source'] | contents}
+    if found != wanted and same == wanted:
       raise BuildError(
         f'The source {plan.source.name} has changed since the build in '
         f'{folder} began: its images, their order, labels or class names are '

@@ -42,7 +42,7 @@ def source_contents(
     ValueError: if a record is damaged.
   """
   folder = storage.path(source.directory)
-  files = (*listing.sizes(folder).items(), *listing.times(folder).items())
+  files = tuple(listing.sizes_and_times(folder).items())
   stops = tuple((split, tuple(s)) for split, s in shard_stops.items())
   return _contents(source.directory, files, source.schema.class_names, stops)
 

@@ -7,6 +7,7 @@ import json
 
 import tensorflow_datasets as tfds
 
+from pipelines.dataset.features_file import feature_types
 from pipelines.dataset.manifest import Manifest
 from pipelines.dataset.metadata import (
   BAD_EXAMPLES_FILE,
@@ -18,7 +19,7 @@ from pipelines.dataset.metadata import (
   dataset_metadata,
   split_info,
 )
-from pipelines.dataset.read_published import PublishedDataset, feature_types
+from pipelines.dataset.read_published import PublishedDataset
 from pipelines.files import strict_json
 from pipelines.plan.fingerprint import provenance
 from pipelines.plan.shards import DATASET
@@ -124,7 +125,7 @@ def _features_problems(
 ) -> list[str]:
   """The differences in `features.json`, descriptions aside."""
   del manifests
-  return differences(*feature_types(dataset))
+  return differences(*feature_types(dataset.directory, dataset.features))
 
 
 def _bad_examples_problems(

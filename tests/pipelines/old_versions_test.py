@@ -87,7 +87,7 @@ def test_a_flipped_bit_in_them_is_found(old, name, capsys):
   path.write_bytes(data)
   assert verify.main([str(directory), '--quick']) == 1
   # This version's build cannot mend what another version wrote.
-  assert 'mends' not in capsys.readouterr().out
+  assert 'pipelines.build' not in capsys.readouterr().out
 
 
 def test_an_altered_manifest_of_theirs_is_found(old, capsys):

@@ -186,6 +186,18 @@ HARMS = {
     {'metadata'},
     'metadata.json describes no build: ',
   ),
+  'metadata_setting': (
+    lambda d: edit(
+      d / 'metadata.json', 'settings', 'compilation_cache', value='gs://x/y'
+    ),
+    {'metadata'},
+    "settings=['compilation_cache'] are not recorded there",
+  ),
+  'metadata_min_psnr': (
+    lambda d: edit(d / 'metadata.json', 'settings', 'min_psnr', value=10**400),
+    {'metadata'},
+    'metadata.json',
+  ),
   'metadata_split': (
     lambda d: edit(d / 'metadata.json', 'shard_stops', 0, 0, value='../x'),
     {'metadata'},

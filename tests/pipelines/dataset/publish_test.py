@@ -16,7 +16,7 @@ from pipelines.plan.saved_plan import save_plan
 from pipelines.plan.settings import Settings
 from pipelines.worker.task import finish_shards
 from pipelines.worker.write_shard import device_kind
-from tests.pipelines.conftest import is_published
+from tests.pipelines.conftest import is_published, with_settings
 
 FEW = Settings(max_examples_per_split=20, examples_per_shard=10)
 
@@ -152,6 +152,16 @@ def test_another_dataset_of_the_name_is_refused(lab, staged):
   assert len(list(staged.plan.directory.glob('cifar10_linac-*'))) == 2
 
 
+def test_a_flipped_bit_does_not_survive_overwriting(lab, staged):
+  staged.publish()
+  path = staged.plan.directory / staged.plan.file_name(staged.plan.shards()[1])
+  data = path.read_bytes()
+  path.unlink()  # Its link in another place stays as it is.
+  path.write_bytes(data[:5000] + bytes([data[5000] ^ 1]) + data[5001:])
+  lab.run(with_settings(staged.plan, overwrite=True))
+  assert path.read_bytes() == data
+
+
 def test_foreign_files_are_refused(lab, staged):
   staged.plan.directory.mkdir()
   (staged.plan.directory / 'thesis.tex').write_text('years of work')
@@ -207,7 +217,9 @@ def test_a_summary_of_damaged_metadata_says_so(staged, psnr):
   path = staged.plan.directory / 'metadata.json'
   metadata = json.loads(path.read_text())
   path.write_text(json.dumps(metadata | {'psnr': psnr}))
-  with pytest.raises(BuildError, match='metadata.json is damaged.*\n.*mends'):
+  with pytest.raises(
+    BuildError, match='metadata.json is damaged.*\n.*repair it'
+  ):
     after_build.print_summary(staged.plan)
 
 

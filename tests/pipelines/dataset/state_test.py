@@ -4,7 +4,14 @@ import os
 
 import pytest
 
-from pipelines.dataset.state import UNKNOWN, Depth, Kind, dataset_state
+from pipelines.dataset.state import (
+  UNKNOWN,
+  Depth,
+  Kind,
+  dataset_state,
+  finished_shards,
+  state_for_build,
+)
 from pipelines.plan.saved_plan import save_plan
 from pipelines.plan.settings import Settings
 from pipelines.worker.task import finish_shards
@@ -34,13 +41,13 @@ def test_from_absent_to_published(lab):
   assert dataset_state(plan).kind is Kind.ABSENT
   save_plan(plan)
   list(finish_shards(plan.shards()[:1]))
-  state = dataset_state(plan)
-  assert (state.kind, len(state.finished)) == (Kind.STAGED, 1)
+  assert dataset_state(plan).kind is Kind.STAGED
+  assert len(finished_shards(plan)) == 1
   lab.run(plan)
   for depth in Depth:
     state = dataset_state(plan, depth)
     assert (state.kind, state.problems) == (Kind.PUBLISHED, [])
-  assert len(state.finished) == len(plan.shards())
+  assert len(finished_shards(plan)) == len(plan.shards())
 
 
 @pytest.mark.parametrize(
@@ -77,6 +84,14 @@ def test_a_describing_file_that_is_altered_is_named(published):
   state = dataset_state(published)
   assert (state.kind, state.damaged_texts) == (Kind.DAMAGED, {path.name: text})
   assert dataset_state(published, Depth.NAMES).kind is Kind.PUBLISHED
+
+
+def test_a_repair_that_was_interrupted_is_noticed(published):
+  """Beside its plan, a dataset is looked at closely, whatever was asked for."""
+  flip(shard_of(published))
+  assert state_for_build(published).kind is Kind.PUBLISHED
+  save_plan(published)
+  assert state_for_build(published).kind is Kind.DAMAGED
 
 
 def test_another_dataset_in_the_place_is_told_by_its_fingerprint(

@@ -148,6 +148,21 @@ def test_what_holds_the_images_makes_no_difference(tmp_path, shapes):
   assert plan_of(other).source.contents == contents
 
 
+def test_other_splits_are_another_dataset_and_no_change(tmp_path, shapes):
+  lab, fields = Lab(tmp_path), {'source': 'shapes', 'batch_size': 16}
+  plan = lab.plan(FEW, **fields)
+  save_plan(plan)
+  other = dataclasses.replace(FEW, splits=('test', 'train'))
+  assert lab.plan(other, **fields).fingerprint != plan.fingerprint
+
+
+def test_a_source_in_a_format_that_is_not_read_is_named(tmp_path, shapes):
+  path = shapes / 'dataset_info.json'
+  path.write_text(path.read_text().replace('"tfrecord"', '"riegeli"'))
+  with pytest.raises(BuildError, match="in the format 'riegeli'.*tfrecord"):
+    plan_of(tmp_path)
+
+
 def test_only_the_examples_that_are_fitted_count(tmp_path, shapes):
   settings = dataclasses.replace(FEW, max_examples_per_split=2)
   lab = Lab(tmp_path)
