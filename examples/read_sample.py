@@ -19,8 +19,6 @@ def main(data_dir: str) -> None:
     split='train',
     data_dir=data_dir,
     with_info=True,
-    # Reading one file at a time keeps the source's order.
-    read_config=tfds.ReadConfig(interleave_cycle_length=1),
   )
   label_name = info.features['label'].int2str
   for example in tfds.as_numpy(dataset.take(5)):

@@ -7,6 +7,7 @@ import os
 import pathlib
 import shutil
 import signal
+import tempfile
 
 import hypothesis
 import jax
@@ -52,10 +53,25 @@ def pytest_configure(config):
   # pytest-xdist ignores the signal, as a shell does for what it starts in the
   # background, and processes that tests start would inherit that.
   signal.signal(signal.SIGINT, signal.default_int_handler)
+  _share_compiled_programs(config)
   name = os.environ.get('PYTEST_XDIST_WORKER')
   if name and _CORES:
     core = _CORES[int(name.removeprefix('gw')) % len(_CORES)]
     os.sched_setaffinity(0, {core})
+
+
+def _share_compiled_programs(config) -> None:
+  """Compiles each program once for this process and all that it starts."""
+  folder = tempfile.mkdtemp(prefix='linac-compiled-')
+  config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+  for name, value in {
+    'jax_compilation_cache_dir': folder,
+    # Tiny programs are kept as well.
+    'jax_persistent_cache_min_compile_time_secs': 0.0,
+    'jax_persistent_cache_min_entry_size_bytes': -1,
+  }.items():
+    jax.config.update(name, value)
+    os.environ[name.upper()] = str(value)
 
 
 @pytest.fixture

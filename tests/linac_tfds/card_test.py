@@ -37,8 +37,7 @@ def builder(tmp_path_factory):
 @pytest.fixture
 def examples(builder):
   # Examples are read in the source's order, in which the classes take turns.
-  read_config = tfds.ReadConfig(interleave_cycle_length=1)
-  return builder.as_dataset(split='train', read_config=read_config)
+  return builder.as_dataset(split='train')
 
 
 @pytest.mark.parametrize('dataset', [Cifar10Linac, Sample])
