@@ -169,10 +169,12 @@ def local_copy(path: pathlib.Path) -> Iterator[pathlib.Path]:
 def kept_copy(path: pathlib.Path) -> Iterator[pathlib.Path]:
   """Like `local_copy`, but keeps the last download for the next call.
 
-  If that call is for the same path, nothing is downloaded again.
+  If that call is for the same path, and the file has not been replaced,
+  nothing is downloaded again.
   """
   if is_remote(path):
-    yield (copy := _last_download(path)).path
+    generation = path.fs.info(str(path))['generation']
+    yield (copy := _last_download(path, generation)).path
     del copy
   else:
     yield path
@@ -195,7 +197,16 @@ class _Download:
     f.flush()
 
 
-_last_download = functools.lru_cache(maxsize=1)(_Download)
+@functools.lru_cache(maxsize=1)
+def _last_download(path: pathlib.Path, generation: str) -> _Download:
+  """Downloads a file of a bucket, or gives the copy of the last call.
+
+  Args:
+    path: The path of the file.
+    generation: The file's generation, which changes when it is replaced.
+  """
+  del generation
+  return _Download(path)
 
 
 def _temporary_file() -> IO[bytes]:

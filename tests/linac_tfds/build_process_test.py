@@ -35,8 +35,10 @@ found = fit.representation[0].astype('float16')
 np.testing.assert_allclose(found, example['representation'], atol=1e-2)
 """
 SLOW = """
-import sys, tensorflow_datasets as tfds, linac_tfds builder =
-tfds.builder('cifar10_linac/sample_seed_6+width_128', data_dir=sys.argv[1]) try:
+import sys, tensorflow_datasets as tfds, linac_tfds
+name = 'cifar10_linac/sample_seed_6+width_128'
+builder = tfds.builder(name, data_dir=sys.argv[1])
+try:
   builder.download_and_prepare()
 except KeyboardInterrupt:
   print('raised again')

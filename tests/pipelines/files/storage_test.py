@@ -80,3 +80,12 @@ def test_a_link_has_the_contents_the_hash_and_the_time(bucket, tmp_path, place):
 def test_places_that_cannot_be_used_are_refused(text):
   with pytest.raises(ValueError, match=r'^(s3|gs)://bucket/'):
     storage.path(text)
+
+
+def test_a_kept_copy_is_that_of_the_present_file(bucket):
+  path = storage.path('gs://linac-test/kept')
+  for text in ('first', 'second'):
+    storage.write_text(path, text)
+    for _ in range(2):
+      with storage.kept_copy(path) as copy:
+        assert copy.read_text() == text
