@@ -62,9 +62,8 @@ def test_a_portable_build(lab, tmp_path, portable_runner, sent):
   assert '120 fitted' in output
   (config_dir,) = tmp_path.glob('data/cifar10_linac/sample_*')
   assert files(config_dir) == files(plan.directory.parent)
-  # Beam sends a list of the driver's packages, and no file of this project.
-  (listing,) = (path for path in sent.rglob('*') if path.is_file())
-  assert listing.name.endswith('submission_environment_dependencies.txt')
+  # Nothing is sent, no file of this project and no list of its packages.
+  assert not [path for path in sent.rglob('*') if path.is_file()]
 
 
 def test_a_job_holds_no_payload(lab):
