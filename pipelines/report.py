@@ -27,7 +27,6 @@ from pipelines.dataset.read_published import (
   open_published,
   with_private_key,
 )
-from pipelines.errors import BuildError, printable
 from pipelines.files import bucket_access, storage
 
 PAGE = 'report.html'
@@ -148,32 +147,24 @@ def _parse(argv: list[str]) -> argparse.Namespace:
   return args
 
 
+@console.dataset_command()
 def main(argv: list[str]) -> int:
   """Runs the command; returns the exit status, which `--help` explains."""
-  console.set_up()
+  args = _parse(argv)
+  directory = bucket_access.readable_path(args.dataset_dir)
+  output = storage.path(args.output)
+  if storage.is_remote(output):
+    raise ValueError(f'output={args.output} is not a local folder; pass one.')
   try:
-    args = _parse(argv)
-    directory = bucket_access.readable_path(args.dataset_dir)
-    output = storage.path(args.output)
-    if storage.is_remote(output):
-      raise ValueError(f'output={args.output} is not a local folder; pass one.')
     path = report(
       directory, output, args.private_key_file, args.examples, args.shards
     )
   except ModuleNotFoundError as error:
     if error.name not in ('jinja2', 'matplotlib'):
       raise
-    print(
-      f"error: {error.name} is missing; pip install -e '.[viz]'.",
-      file=sys.stderr,
-    )
-    return 2
-  except (*storage.errors(), ValueError, BuildError) as error:
-    print(f'error: {printable(str(error))}', file=sys.stderr)
-    return 2
-  except KeyboardInterrupt:
-    print('\nStopped.', file=sys.stderr)
-    return 130
+    raise ValueError(
+      f"{error.name} is missing; pip install -e '.[viz]'."
+    ) from error
   print(path)
   return 0
 

@@ -32,8 +32,8 @@ from linac_tfds import Cifar10Linac
 from pipelines.command_line import console
 from pipelines.command_line.console import Parser
 from pipelines.dataset.overview import Status, find_statuses, is_of_all_configs
-from pipelines.errors import BuildError, printable
-from pipelines.files import bucket_access, lock, storage
+from pipelines.errors import printable
+from pipelines.files import bucket_access, lock
 from pipelines.runners.progress import Progress
 
 _SECONDS_BETWEEN_LOOKS = 1
@@ -123,21 +123,14 @@ def _parse(argv: list[str]) -> argparse.Namespace:
   return parser.parse_args(argv)
 
 
+@console.dataset_command('Stopped watching. The build continues.')
 def main(argv: list[str]) -> int:
   """Runs the command; returns the exit status that the module describes."""
-  console.set_up()
-  try:
-    args = _parse(argv)
-    directory = bucket_access.readable_path(args.dataset_dir)
-    if args.watch:
-      watch(directory)
-    statuses = find_statuses(directory)
-  except (*storage.errors(), ValueError, BuildError) as error:
-    print(f'error: {printable(str(error))}', file=sys.stderr)
-    return 2
-  except KeyboardInterrupt:
-    print('\nStopped watching. The build continues.', file=sys.stderr)
-    return 130
+  args = _parse(argv)
+  directory = bucket_access.readable_path(args.dataset_dir)
+  if args.watch:
+    watch(directory)
+  statuses = find_statuses(directory)
   in_lines = is_of_all_configs(directory)
   for status in statuses:
     print(printable(line(status) if in_lines else describe(status)))

@@ -34,7 +34,7 @@ from pipelines.dataset.read_published import (
   with_private_key,
 )
 from pipelines.errors import BuildError, printable
-from pipelines.files import bucket_access, storage
+from pipelines.files import bucket_access
 from pipelines.preparation.prepare_source import prepare_source
 from pipelines.verification.checks import Check, differences, print_checks
 from pipelines.verification.contents import Contents
@@ -218,26 +218,19 @@ def _parse(argv: list[str]) -> argparse.Namespace:
   return args
 
 
+@console.dataset_command()
 def main(argv: list[str]) -> int:
   """Runs the command; returns the exit status, which `--help` explains."""
-  console.set_up()
-  try:
-    args = _parse(argv)
-    seed = args.sample_seed
-    directory = bucket_access.readable_path(args.dataset_dir)
-    checks = verify(
-      directory,
-      args.source_data_dir,
-      args.private_key_file,
-      num_refits=0 if args.quick else args.examples,
-      sample_seed=secrets.randbelow(2**32) if seed is None else seed,
-    )
-  except (*storage.errors(), ValueError, BuildError) as error:
-    print(f'error: {printable(str(error))}', file=sys.stderr)
-    return 2
-  except KeyboardInterrupt:
-    print('\nStopped.', file=sys.stderr)
-    return 130
+  args = _parse(argv)
+  seed = args.sample_seed
+  directory = bucket_access.readable_path(args.dataset_dir)
+  checks = verify(
+    directory,
+    args.source_data_dir,
+    args.private_key_file,
+    num_refits=0 if args.quick else args.examples,
+    sample_seed=secrets.randbelow(2**32) if seed is None else seed,
+  )
   print(directory)
   print_checks(checks)
   if advice := mending_advice(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import functools
 import logging
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tqdm import tqdm
+
+from pipelines.errors import BuildError, printable
+from pipelines.files import storage
 
 
 def set_up() -> None:
@@ -39,6 +43,31 @@ class _AboveTheBar(logging.Handler):
 
   def emit(self, record: logging.LogRecord) -> None:
     tqdm.write(self.format(record), file=sys.stderr)
+
+
+def dataset_command(stopped: str = 'Stopped.'):
+  """Decorates the `main` of a command that looks at a dataset.
+
+  The command prints an error in one line and returns 2. After Ctrl-C it prints
+  `stopped` and returns 130.
+  """
+
+  def decorate(main: Callable[[list[str]], int]) -> Callable[[list[str]], int]:
+    @functools.wraps(main)
+    def run(argv: list[str]) -> int:
+      set_up()
+      try:
+        return main(argv)
+      except (*storage.errors(), ValueError, BuildError) as error:
+        print(f'error: {printable(str(error))}', file=sys.stderr)
+        return 2
+      except KeyboardInterrupt:
+        print(f'\n{stopped}', file=sys.stderr)
+        return 130
+
+    return run
+
+  return decorate
 
 
 class Parser(argparse.ArgumentParser):
