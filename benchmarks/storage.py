@@ -40,6 +40,7 @@ def measure(data_dir: str, dtype: str, file_format: str) -> dict:
       max_examples_per_split=6 * FITTED,
       examples_per_shard=FITTED,
       storage_dtype=dtype,
+      file_format=file_format,
       overwrite=True,
     ),
   )
