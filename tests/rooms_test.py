@@ -6,16 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from linac_config.shadowed import OURS as PACKAGES
 from tests.conftest import REPOSITORY
 
-PACKAGES = (
-  'classifiers',
-  'linac_cli',
-  'linac_config',
-  'linac_tfds',
-  'pipelines',
-  'transforms',
-)
 # The packages that each package may import.
 PACKAGE_ARROWS = {
   'linac_config': set(),

@@ -12,21 +12,13 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
+from linac_config.shadowed import OURS as PACKAGES
 from pipelines.plan.saved_plan import save_plan
 from pipelines.runners.pipeline import build_datasets
 from tests.conftest import REPOSITORY
 from tests.linac_tfds.build_process_test import READ_AND_BUILD
 from tests.pipelines.conftest import Lab
 from tests.users_folder import TINY_OPTIONS, end, put_modules, start
-
-PACKAGES = [
-  'classifiers',
-  'linac_cli',
-  'linac_config',
-  'linac_tfds',
-  'pipelines',
-  'transforms',
-]
 
 
 @pytest.fixture(scope='module')

@@ -117,6 +117,12 @@ def test_local_processes_are_numbered_in_one_mode(mode):
   assert numbered == (mode == 'multi_processing')
 
 
+def test_one_local_process_is_asked_for_by_name():
+  """It is Beam's default, and not that of the command."""
+  beam = PipelineOptions(['--direct_running_mode=multi_processing'])
+  assert '--direct_num_workers=1' in beam_flags(beam)
+
+
 def test_flags_that_nobody_knows_are_for_the_command_to_name():
   assert beam_flags(PipelineOptions(['--nosuch=1'])) == ['--nosuch=1']
 

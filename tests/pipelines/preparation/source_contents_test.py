@@ -1,6 +1,7 @@
 """A change of the source's images, order, labels or names is noticed."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -160,6 +161,16 @@ def test_a_source_in_a_format_that_is_not_read_is_named(tmp_path, shapes):
   path = shapes / 'dataset_info.json'
   path.write_text(path.read_text().replace('"tfrecord"', '"riegeli"'))
   with pytest.raises(BuildError, match="in the format 'riegeli'.*tfrecord"):
+    plan_of(tmp_path)
+
+
+def test_the_transform_must_fit_the_images_on_disk(tmp_path, shapes):
+  path = shapes / 'features.json'
+  features = json.loads(path.read_text())
+  image = features['featuresDict']['features']['image']['image']
+  image['shape']['dimensions'][-1] = '1'
+  path.write_text(json.dumps(features))
+  with pytest.raises(ValueError, match='mean=.* 1 channel'):
     plan_of(tmp_path)
 
 
