@@ -141,8 +141,8 @@ class _Handler(emulator.RequestHandler):
     self.close_connection = True
 
   def _fail(self, status: int) -> None:
-    if not isinstance(self.rfile, _Replayed):
-      self._body()
+    # What is left of the body would be read as part of the next request.
+    self._body()
     reason = _REASONS.get(status, 'backendError')
     error = {'code': status, 'message': reason, 'errors': [{'reason': reason}]}
     self._answer(status, {'error': error})
