@@ -19,7 +19,9 @@ import linac_tfds
 from tests.gcs.bucket import bucket, gcs_server  # noqa: F401
 
 # The functions of these modules check their annotated shapes and dtypes.
-_CHECKED = ['keys', 'encoding', 'draws', 'inr', 'fitting', 'transform']
+_CHECKED = [
+  *('keys', 'exact', 'encoding', 'draws', 'inr', 'fitting', 'transform'),
+]
 _hook = install_import_hook(
   [f'transforms.{module}' for module in _CHECKED], 'beartype.beartype'
 )

@@ -92,7 +92,7 @@ def draw(config: LinacConfig, shape: tuple[int, int, int]) -> Draws:
 
   return Draws(
     weights=tuple(weights),
-    inputs=inputs.astype(np.float32),
+    inputs=inputs,
     grid_order=keys.permutation(shuffle, pixels).astype(np.int32),
     epoch_orders=np.stack(epoch_orders).astype(np.int32),
   )

@@ -4,14 +4,20 @@ They are computed in float64 and rounded to float32 once, so that every machine
 fits the same numbers in either precision.
 """
 
+from collections.abc import Callable
+
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
 from linac_config.config import LinacConfig
 
+from . import exact
 
-def pixel_grid(height: int, width: int) -> np.ndarray:
-  """Returns pixel centres, `[height * width, 2]`: (x, y) in (-1, 1).
+
+def pixel_grid(
+  height: int, width: int
+) -> Float64[np.ndarray, '{height*width} 2']:
+  """Returns pixel centres: (x, y) in (-1, 1).
 
   Pixels come row by row; y is positive in the top row and decreases downwards.
   """
@@ -21,21 +27,36 @@ def pixel_grid(height: int, width: int) -> np.ndarray:
 
 
 def positional_encoding(
-  coordinates: np.ndarray, num_features: int
-) -> np.ndarray:
+  coordinates: Float64[np.ndarray, 'n 2'], num_features: int
+) -> Float32[np.ndarray, 'n features']:
   """Encodes coordinates as sines, then cosines, at octave frequencies.
 
+  The sines and cosines are the exact ones of the float64 angles, rounded once.
+
   Args:
-    coordinates: The (x, y) pairs, `[n, 2]`.
+    coordinates: The (x, y) pairs.
     num_features: The number of frequencies `2**i * pi`.
 
   Returns:
-    The encoded coordinates, `[n, 4 * num_features]`.
+    The encoded coordinates, `4 * num_features` of each pair.
   """
-  angles = [2.0**i * np.pi * coordinates for i in range(num_features)]
+  # A grid has many pixels, but few different coordinates.
+  values, places = np.unique(coordinates, return_inverse=True)
+  angles = [2.0**i * np.pi * values for i in range(num_features)]
+  places = places.reshape(coordinates.shape)
   return np.concatenate(
-    [np.sin(a) for a in angles] + [np.cos(a) for a in angles], axis=-1
+    [_each(exact.sine, a)[places] for a in angles]
+    + [_each(exact.cosine, a)[places] for a in angles],
+    axis=-1,
   )
+
+
+def _each(
+  function: Callable[[float, exact.Format], float],
+  angles: Float64[np.ndarray, 'n'],
+) -> Float32[np.ndarray, 'n']:
+  numbers = [function(angle, exact.FLOAT32) for angle in angles.tolist()]
+  return np.array(numbers, np.float32)
 
 
 def normalise(
