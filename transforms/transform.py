@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from linac_config import KeylessConfig, LinacConfig
 
-from . import encoding
+from . import encoding, psnr
 from .draws import draw
 from .fitting import fit
 from .memory import images_in_memory
@@ -123,7 +123,7 @@ class StartedFit:
       representation=representation.reshape(count, *grid[:2], -1),
       reconstruction=outputs.reshape(self.images_shape),
       losses=losses,
-      psnr=_psnr(self.pixels, outputs, self.config),
+      psnr=psnr.in_decibels(self.pixels, outputs, self.config),
     )
 
 
@@ -221,14 +221,3 @@ def _checked(images_per_batch: int | None) -> int | None:
       f'images_per_batch={images_per_batch!r} must be an integer, at least 1.'
     )
   return images_per_batch
-
-
-def _psnr(pixels, outputs, config: LinacConfig) -> Float[np.ndarray, 'n']:
-  errors = outputs.astype(np.float64) - pixels
-  if config.std is not None and len(config.std) == pixels.shape[-1]:
-    errors *= config.std
-  with np.errstate(over='ignore'):  # A fit that diverged can overflow.
-    mse = np.mean(np.square(errors), axis=(1, 2))
-  # The smallest positive number stands for an error of 0, because an infinite
-  # PSNR could not be averaged or stored as JSON.
-  return -10 * np.log10(np.maximum(mse, np.finfo(np.float64).tiny))
