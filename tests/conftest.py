@@ -21,7 +21,7 @@ from tests.gcs.bucket import bucket, gcs_server  # noqa: F401
 # The functions of these modules check their annotated shapes and dtypes.
 _CHECKED = [
   *('keys', 'exact', 'encoding', 'draws', 'inr', 'fitting', 'psnr'),
-  'transform',
+  *('transform', 'canonical.step_numbers'),
 ]
 _hook = install_import_hook(
   [f'transforms.{module}' for module in _CHECKED], 'beartype.beartype'
