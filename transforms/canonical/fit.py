@@ -1,0 +1,174 @@
+"""The canonical fit as a JAX operation, computed by our own kernel.
+
+The kernel is C++ in the folder `source`. It is called through JAX's foreign
+function interface, so a fit can be part of a jitted program.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import warnings
+
+import jax
+import numpy as np
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+from jaxtyping import Array, Float
+
+from linac_config.config import LinacConfig
+
+from ..draws import AnyArray, Draws
+from . import library
+from .step_numbers import constants, step_numbers
+
+# The name of the library's function, whose number stands for its arguments.
+_TARGET = 'linac_fit_1'
+
+
+def canonical_fit(
+  pixels: Float[AnyArray, 'n pixels channels'],
+  draws: Draws,
+  config: LinacConfig,
+) -> tuple[
+  Float[Array, 'n pixels units'],
+  Float[Array, 'n pixels channels'],
+  Float[Array, 'n steps'],
+]:
+  """Fits a network to each image with the arithmetic that fixes all bits.
+
+  The arguments and results are those of `fit`. All cores that the process may
+  use share the images.
+
+  Raises:
+    ValueError: if this process's CPU does not run the kernel that the
+      environment variable LINAC_KERNEL names.
+    RuntimeError: if the kernel is missing or does not fit the installed JAX.
+    NotImplementedError: if the fit is differentiated, vmapped, or compiled for
+      a device other than a CPU.
+  """
+  _register()
+  dtype = np.dtype(config.precision)
+  batches = draws.batches(config.batch_size)
+  arguments = [
+    pixels,
+    draws.inputs,
+    step_numbers(config, len(batches)),
+    constants(config),
+    *draws.weights,
+  ]
+  arguments = [jax.numpy.asarray(a, dtype) for a in arguments]
+  arguments.insert(2, jax.numpy.asarray(batches, np.int32))
+  return tuple(
+    _call(
+      *arguments,
+      use_bias=config.use_bias,
+      representation_layer=config.representation_layer,
+    )
+  )
+
+
+def kernel_name() -> str:
+  """The kernel that fits run with in this process: avx512, avx2 or portable.
+
+  Raises:
+    ValueError: if the CPU does not run the kernel that LINAC_KERNEL names.
+    RuntimeError: if the kernel is missing or does not fit the installed JAX.
+  """
+  name = library.load().linac_kernel()
+  if name is None:
+    raise ValueError(
+      f'LINAC_KERNEL={os.environ["LINAC_KERNEL"]!r} names no kernel that runs '
+      'on this CPU; unset it, or choose one of avx512, avx2 and portable that '
+      'the CPU has the instructions for.'
+    )
+  return name.decode()
+
+
+_fit = Primitive('linac_canonical_fit')
+_fit.multiple_results = True
+
+
+@functools.partial(
+  jax.jit, static_argnames=('use_bias', 'representation_layer')
+)
+def _call(*arguments, use_bias: bool, representation_layer: int):
+  return _fit.bind(
+    *arguments,
+    use_bias=use_bias,
+    representation_layer=representation_layer,
+  )
+
+
+@_fit.def_abstract_eval
+def _shapes(
+  targets,
+  inputs,
+  batches,
+  factors,
+  constants,
+  *weights,
+  use_bias,
+  representation_layer,
+):
+  n, pixels, channels = targets.shape
+  units = weights[representation_layer].shape[1]
+  return [
+    targets.update(shape=(n, pixels, units)),
+    targets.update(shape=(n, pixels, channels)),
+    targets.update(shape=(n, batches.shape[0])),
+  ]
+
+
+def _lower_on_cpu(ctx, *operands, use_bias, representation_layer):
+  return jax.ffi.ffi_lowering(_TARGET)(
+    ctx,
+    *operands,
+    use_bias=np.int64(use_bias),
+    representation_layer=np.int64(representation_layer),
+  )
+
+
+def _refuse_device(ctx, *operands, **parameters):
+  platforms = ', '.join(ctx.module_context.platforms)
+  raise NotImplementedError(
+    f"A fit with arithmetic='canonical' runs on CPUs, but not on {platforms}. "
+    "Use a config with arithmetic='xla', or choose the CPU with "
+    'JAX_PLATFORMS=cpu.'
+  )
+
+
+def _refuse_derivative(primals, tangents, **parameters):
+  raise NotImplementedError(
+    "A fit with arithmetic='canonical' has no derivative. Differentiate the "
+    "fit of a config with arithmetic='xla'."
+  )
+
+
+def _refuse_vmap(arguments, axes, **parameters):
+  raise NotImplementedError(
+    "A fit with arithmetic='canonical' cannot be vmapped, because it takes a "
+    'batch of images already. Pass all images in one call, or use a config '
+    "with arithmetic='xla'."
+  )
+
+
+mlir.register_lowering(_fit, _lower_on_cpu, platform='cpu')
+mlir.register_lowering(_fit, _refuse_device)
+ad.primitive_jvps[_fit] = _refuse_derivative
+batching.primitive_batchers[_fit] = _refuse_vmap
+
+
+@functools.cache
+def _register() -> None:
+  """Makes the kernel known to JAX, at its first use."""
+  if kernel_name() == 'portable':
+    warnings.warn(
+      'This CPU has no AVX2, so fits run with the portable kernel, which is '
+      'slow: a core takes about TODO s for an image of CIFAR-10 and the '
+      'default config.',
+      stacklevel=3,
+    )
+  jax.ffi.register_ffi_target(
+    _TARGET, jax.ffi.pycapsule(library.load().linac_fit_1), platform='cpu'
+  )
