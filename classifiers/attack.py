@@ -121,7 +121,7 @@ def _objective(args: argparse.Namespace, model: Model) -> objectives.Objective:
   if args.attack == 'bpda':
     # This fails for a private key, and so comes before the long training.
     _, config = config_names.parse_config_name(
-      train.builder.builder_config.name
+      train.builder.builder_config.name, str(train.builder.version)
     )
   bypass = train_bypass(train, held_out, args.bypass_epochs, args.seed)
   print(

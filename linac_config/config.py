@@ -10,6 +10,7 @@ import dataclasses
 from linac_config import checks, ranges
 
 ACTIVATIONS = ('relu', 'tanh', 'gelu', 'silu', 'sin')
+ARITHMETICS = ('canonical', 'xla')
 KEY_DERIVATIONS = ('published', 'full')
 PRECISIONS = ('float32', 'float64')
 
@@ -52,10 +53,17 @@ class KeylessConfig:
     b2: Adam's decay rate of the second moment.
     eps: Adam's epsilon, which is added outside the square root.
     decay_alpha: The final learning rate as a fraction of the initial one.
-    precision: The IEEE arithmetic of the fit, `'float32'` or `'float64'`;
-      products never use TF32 or bfloat16. In float64, a seed gives the same
-      representation on any machine after rounding to float16, except for about
-      one image in 100,000. Before rounding, last bits differ between machines:
+    precision: The IEEE format of the fit's numbers, `'float32'` or `'float64'`;
+      products never use TF32 or bfloat16. It decides the size of rounding
+      errors, and `arithmetic` decides who gets the same bits.
+    arithmetic: The order in which the fit adds and multiplies. With
+      `'canonical'`, the order of every sum is fixed. So the same seed gives the
+      same bits in either precision, on every CPU, and with any number of
+      images per batch, threads and workers. It needs the activation ReLU and a
+      CPU. With `'xla'`, JAX's compiler chooses the order for the device. This
+      works for all activations, on GPUs and TPUs, and JAX can differentiate
+      it. In float64, the same seed then gives the same representation on any
+      machine after rounding to float16, except for about one image in 100,000;
       stored as float32, 10 of 1,500 images differed between AVX-512 and SSE4.2.
       In float32, representations differ between kinds of machines and batch
       sizes.
@@ -84,6 +92,7 @@ class KeylessConfig:
   eps: float = 1e-8
   decay_alpha: float = 1e-4
   precision: str = 'float32'
+  arithmetic: str = 'xla'
   mean: tuple[float, ...] | None = CIFAR10_MEAN
   std: tuple[float, ...] | None = CIFAR10_STD
 
@@ -115,6 +124,7 @@ class KeylessConfig:
       ('key_derivation', KEY_DERIVATIONS),
       ('activation', ACTIVATIONS),
       ('precision', PRECISIONS),
+      ('arithmetic', ARITHMETICS),
     ):
       value = getattr(self, name)
       if not isinstance(value, str) or value not in choices:
@@ -122,6 +132,12 @@ class KeylessConfig:
           f'{name}={checks.shown(value)} is unknown; choose one of '
           f'{", ".join(choices)}.'
         )
+    if self.arithmetic == 'canonical' and self.activation != 'relu':
+      raise ValueError(
+        f'activation={self.activation!r} is not possible with arithmetic='
+        "'canonical', which has exact operations for relu only; pass "
+        "arithmetic='xla', or activation='relu'."
+      )
     ranges.check_sizes(self)
     ranges.check_floats(self)
 

@@ -4,6 +4,9 @@ A name holds the source, unless it is `cifar10`, the seed and all fields of the
 config that differ from the defaults. So each transform of a source has exactly
 one name. Examples are `seed_42`, `seed_7_f64+num_epochs_2` and
 `mnist_seed_1+mean_0.1307+std_0.3081`.
+
+A default can change from one version of the dataset to the next, and names
+change with it: `_meant_by_default` knows what a name of an old version means.
 """
 
 import dataclasses
@@ -23,12 +26,27 @@ _PRIVATE = re.compile(r'[a-zA-Z][\w.\-]{0,99}', re.ASCII)
 _EXAMPLES = 'seed_42, seed_42_f64 or mnist_seed_7+num_epochs_2'
 
 
-def config_name(source: str, config: LinacConfig) -> str:
+def _meant_by_default(version: str | None) -> dict:
+  """Returns the values of the fields that a name does not mention.
+
+  Args:
+    version: The version of the dataset, or None for the present one.
+  """
+  # Before version 2.0.0, XLA made all fits, and no name mentioned it.
+  if version is not None and re.match(r'[01]\.', version):
+    return _DEFAULTS | {'arithmetic': 'xla'}
+  return _DEFAULTS
+
+
+def config_name(
+  source: str, config: LinacConfig, version: str | None = None
+) -> str:
   """Returns the name of the dataset config that fits a source with a transform.
 
   Args:
     source: The TFDS name of the image dataset, `DATASET` or `DATASET/CONFIG`.
     config: The transform.
+    version: The version of the dataset, or None for the present one.
 
   Raises:
     ValueError: if `source` is no TFDS name, or if the name would be too long
@@ -43,7 +61,7 @@ def config_name(source: str, config: LinacConfig) -> str:
   # DATASET/CONFIG.
   prefix = '' if source == DEFAULT_SOURCE else source.replace('/', '--') + '_'
   suffix = '_f64' if config.precision == 'float64' else ''
-  for name, default in _DEFAULTS.items():
+  for name, default in _meant_by_default(version).items():
     value = getattr(config, name)
     if name not in ('seed', 'precision') and value != default:
       suffix += f'+{name}_{format_field(value)}'
@@ -70,8 +88,14 @@ def check_private_name(name: str) -> None:
     )
 
 
-def parse_config_name(name: str) -> tuple[str, LinacConfig]:
+def parse_config_name(
+  name: str, version: str | None = None
+) -> tuple[str, LinacConfig]:
   """Returns the source and the transform that a config name stands for.
+
+  Args:
+    name: The name.
+    version: The version of the dataset, or None for the present one.
 
   Raises:
     ValueError: if the name is not exactly the one that `config_name` returns
@@ -84,7 +108,7 @@ def parse_config_name(name: str) -> tuple[str, LinacConfig]:
       f'{name!r} is no config of cifar10_linac. Names look like {_EXAMPLES}: '
       '[SOURCE_]seed_N[_f64][+FIELD_VALUE]...'
     )
-  values = {'seed': int(match['seed'])}
+  values = _meant_by_default(version) | {'seed': int(match['seed'])}
   if match['f64']:
     values['precision'] = 'float64'
   for text in fields:
@@ -92,9 +116,9 @@ def parse_config_name(name: str) -> tuple[str, LinacConfig]:
     values[field] = parse_field(field, text[len(field) + 1 :])
   source = (match['source'] or DEFAULT_SOURCE).replace('--', '/', 1)
   config = LinacConfig(**values)
-  canonical = config_name(source, config)
-  if canonical != name:
-    raise ValueError(f'The config {name!r} is spelled {canonical!r}.')
+  spelled = config_name(source, config, version)
+  if spelled != name:
+    raise ValueError(f'The config {name!r} is spelled {spelled!r}.')
   return source, config
 
 

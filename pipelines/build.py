@@ -71,6 +71,7 @@ def build(command: Command) -> dict[str, str]:
   """
   runner = find_runner(command.runner, command.beam_flags)
   runner.check(command.settings)
+  runner.check_transform(command.transform, command.settings)
   with contextlib.ExitStack() as locks:
     try:
       plans, failures = _plan_all(command, locks)

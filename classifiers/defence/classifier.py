@@ -147,9 +147,9 @@ def transform_of(model: Model) -> LinacConfig:
   Raises:
     ValueError: If the name belongs to a private key, and so describes nothing.
   """
-  name = model.spec.config_name
+  name, version = model.spec.config_name, model.spec.dataset_version
   try:
-    return config_names.parse_config_name(name)[1]
+    return config_names.parse_config_name(name, version)[1]
   except ValueError as error:
     raise ValueError(
       f'The model was trained on the config {name!r}, whose name does not say '

@@ -10,6 +10,7 @@ from classifiers.data import Split
 from classifiers.defence.classifier import classifier_of
 from classifiers.defence.inputs import in_batches
 from classifiers.network.model import Model
+from linac_config import LinacConfig, config_names
 
 
 def correctly_classified(
@@ -53,11 +54,21 @@ def correctly_classified(
 
 def _check_config(model: Model, split: Split) -> None:
   """Refuses representations that the model was not trained on."""
-  config = split.builder.builder_config
-  name = config.name if config else ''
-  if name != model.spec.config_name:
+  builder, spec = split.builder, model.spec
+  name = builder.builder_config.name if builder.builder_config else ''
+  wanted = _meaning(spec.config_name, spec.dataset_version)
+  if _meaning(name, str(builder.version)) != wanted:
+    trained_on = f'cifar10_linac/{spec.config_name}:{spec.dataset_version}'
     raise ValueError(
-      f'The model was trained on cifar10_linac/{model.spec.config_name}, but '
-      f'the representations of {name} have another key or transform. Pass '
-      f'--dataset=cifar10_linac/{model.spec.config_name}.'
+      f'The model was trained on {trained_on}, but the representations of '
+      f'{name}:{builder.version} have another key or transform. Pass '
+      f'--dataset={trained_on}.'
     )
+
+
+def _meaning(name: str, version: str) -> tuple[str, LinacConfig] | str:
+  """Returns the source and the transform of a config, or a private name."""
+  try:
+    return config_names.parse_config_name(name, version)
+  except ValueError:
+    return name

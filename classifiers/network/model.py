@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import os
+import re
 
 import flax
 import jax
@@ -26,6 +27,9 @@ _LARGEST = {
   'num_classes': 2**16,
 }
 _METADATA = 'classifier'
+_VERSION = re.compile(r'\d+(\.(\d+|\*)){2}', re.ASCII)
+# The version of the dataset for files that do not say it: any one before 2.0.0.
+_FIRST_VERSIONS = '1.*.*'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +46,8 @@ class ModelSpec:
     config_name: The name of the `cifar10_linac` config that the classifier was
       trained on, such as `seed_42`. For a private key, it is the name that the
       key's owner chose.
+    dataset_version: The version of that dataset, on which the meaning of the
+      name depends, such as `2.0.0`; or `1.*.*` for any version of that form.
 
   Raises:
     ValueError: If a field is out of range. The message names the field and its
@@ -54,6 +60,7 @@ class ModelSpec:
   num_classes: int
   inputs: str
   config_name: str
+  dataset_version: str
 
   def __post_init__(self):
     for name, largest in _LARGEST.items():
@@ -69,6 +76,11 @@ class ModelSpec:
       raise ValueError(
         f'config_name={self.config_name!r} must be a non-empty string, such as '
         "'seed_42'."
+      )
+    version = self.dataset_version
+    if not isinstance(version, str) or not _VERSION.fullmatch(version):
+      raise ValueError(
+        f"dataset_version={version!r} must be a version, such as '2.0.0'."
       )
 
   @property
@@ -143,7 +155,8 @@ def load_model(path: str | os.PathLike) -> Model:
   try:
     with safetensors.safe_open(path, framework='np') as file:
       metadata = file.metadata() or {}
-      spec = ModelSpec(**json.loads(metadata[_METADATA]))
+      fields = json.loads(metadata[_METADATA])
+      spec = ModelSpec(**{'dataset_version': _FIRST_VERSIONS} | fields)
       tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
   except (
     safetensors.SafetensorError,

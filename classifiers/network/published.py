@@ -14,6 +14,7 @@ import numpy as np
 
 from classifiers.network.model import Model, ModelSpec, differences
 from classifiers.network.unpickle import Entries
+from linac_tfds import Cifar10Linac
 
 _ROOT = 'wide_res_net'
 # These map Flax's names of arrays to Haiku's.
@@ -47,6 +48,7 @@ def infer_spec(params: Entries, config_name: str) -> ModelSpec:
     num_classes=_shape(params, 'logits', 'b', rank=1)[0],
     inputs='representation',
     config_name=config_name,
+    dataset_version=str(Cifar10Linac.VERSION),
   )
 
 

@@ -90,6 +90,9 @@ def _claim(trainer: Trainer, out_dir: pathlib.Path) -> None:
     os.replace(temporary, path)
     return
   found = json.loads(path.read_text())
+  # Older code did not record the version, but the fingerprint depends on it.
+  version = {'dataset_version': trainer.spec.dataset_version}
+  found['model'] = version | found['model']
   if found != wanted:
     raise ValueError(
       f'{out_dir} holds another run:\n{found}\ninstead of\n{wanted}\n'

@@ -66,6 +66,7 @@ class Trainer:
       num_classes=split.num_classes,
       inputs=inputs,
       config_name=split.builder.builder_config.name,
+      dataset_version=str(split.builder.version),
     )
     self._optimizer = make_optimizer(
       config, config.epochs * self.steps_per_epoch

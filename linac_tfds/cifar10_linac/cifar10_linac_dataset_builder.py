@@ -6,7 +6,12 @@ import os
 
 import tensorflow_datasets as tfds
 
-from linac_config import KeylessConfig, LinacConfig, config_names
+from linac_config import (
+  KeylessConfig,
+  LinacConfig,
+  config_names,
+  reproducibility,
+)
 from linac_tfds import build_options, build_process, schema, sources
 
 _LICENSE = (
@@ -37,6 +42,7 @@ class LinacBuilderConfig(tfds.core.BuilderConfig):
     *,
     source: str = config_names.DEFAULT_SOURCE,
     private_name: str | None = None,
+    dataset_version: str | None = None,
     **fields,
   ):
     """Makes a config from fields of `LinacConfig` as keyword arguments.
@@ -45,6 +51,8 @@ class LinacBuilderConfig(tfds.core.BuilderConfig):
       source: The TFDS name of the image dataset to fit.
       private_name: The name of a config with a private key. Such a config takes
         no `seed`.
+      dataset_version: The version of the dataset, which decides the config's
+        name, or None for the present one.
       **fields: The fields of `LinacConfig` that differ from the defaults.
 
     Raises:
@@ -63,11 +71,13 @@ class LinacBuilderConfig(tfds.core.BuilderConfig):
       name, key = private_name, 'a private key'
     else:
       self.linac = LinacConfig(**fields)
-      name = config_names.config_name(source, self.linac)
+      name = config_names.config_name(source, self.linac, dataset_version)
       key = f'the key {self.linac.seed}'
     super().__init__(
       name=name,
-      description=f'{source} under {key}, fitted in {self.linac.precision}.',
+      description=f'{source} under {key}, fitted in {self.linac.precision} '
+      f'with {self.linac.arithmetic} arithmetic. '
+      f'{reproducibility.promise(self.linac)}',
     )
 
 
@@ -138,12 +148,18 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
 
   @classmethod
   def get_builder_config(cls, name: str, version=None) -> LinacBuilderConfig:
-    """Returns the config of any valid name, also if it is not registered."""
-    del version
-    if name in cls.builder_configs:
-      return cls.builder_configs[name]
-    source, config = config_names.parse_config_name(name)
-    return LinacBuilderConfig(source=source, **vars(config))
+    """Returns the config that a name has in a version of the dataset.
+
+    The name need not be registered, but it must be valid.
+    """
+    version = version and str(version)
+    source, config = config_names.parse_config_name(name, version)
+    registered = cls.builder_configs.get(name)
+    if registered and registered.linac == config:
+      return registered
+    return LinacBuilderConfig(
+      source=source, dataset_version=version, **vars(config)
+    )
 
   def _create_builder_config(self, builder_config, version):
     if isinstance(builder_config, LinacBuilderConfig):

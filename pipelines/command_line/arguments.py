@@ -10,7 +10,12 @@ import types
 import typing
 
 from linac_config import KeylessConfig, LinacConfig, config_names, invocation
-from linac_config.config import ACTIVATIONS, KEY_DERIVATIONS, PRECISIONS
+from linac_config.config import (
+  ACTIVATIONS,
+  ARITHMETICS,
+  KEY_DERIVATIONS,
+  PRECISIONS,
+)
 from pipelines.command_line.command import Command
 from pipelines.command_line.console import Parser
 from pipelines.plan.settings import ELSEWHERE, Settings
@@ -33,6 +38,7 @@ _COMMON = (
   'seed',
   'seeds',
   'precision',
+  'arithmetic',
   'plan',
   'overwrite',
   'config',
@@ -168,6 +174,7 @@ def _field_help(field: dataclasses.Field) -> str:
     'key_derivation': KEY_DERIVATIONS,
     'activation': ACTIVATIONS,
     'precision': PRECISIONS,
+    'arithmetic': ARITHMETICS,
     'use_bias': ('True', 'False'),
   }.get(field.name)
   default = config_names.format_field(field.default).replace('_', ',')

@@ -187,14 +187,22 @@ def _notes(plans: list[DatasetPlan]) -> list[str]:
 
 def _older_versions(plan: DatasetPlan) -> list[str]:
   """Writes a note on each older version that is prepared and stays as it is."""
-  found = sorted(plan.directory.parent.glob(f'[0-9]*/{INFO_FILE}'))
-  versions = [path.parent.name for path in found]
-  return [
-    f'Version {version} is prepared and is kept: load it as '
-    f"tfds.load('cifar10_linac/{plan.config_name}:{version}', ...)."
-    for version in versions
-    if version != plan.version
+  found = [
+    path.parent
+    for folder in {plan.directory.parent, _first(plan).directory.parent}
+    for path in folder.glob(f'[0-9]*/{INFO_FILE}')
   ]
+  return [
+    f'Version {path.name} is prepared and is kept: load it as '
+    f"tfds.load('cifar10_linac/{path.parent.name}:{path.name}', ...)."
+    for path in sorted(found)
+    if path.name != plan.version
+  ]
+
+
+def _first(plan: DatasetPlan) -> DatasetPlan:
+  """The same dataset in its first version, where it may have another name."""
+  return dataclasses.replace(plan, version='1.0.0')
 
 
 def _other_staging(plan: DatasetPlan) -> list[str]:

@@ -25,6 +25,7 @@ def show_plan(command: Command) -> None:
   """
   runner = find_runner(command.runner, command.beam_flags)
   runner.check(command.settings)
+  runner.check_transform(command.transform, command.settings)
   try:
     plans = [
       make_plan(command.builder(config), command.settings)

@@ -16,7 +16,7 @@ from pipelines.dataset.manifest import Manifest
 from pipelines.files import strict_json
 from pipelines.plan import version_1_0
 from pipelines.plan.dataset_plan import DatasetPlan
-from pipelines.plan.fingerprint import SCHEMA, provenance
+from pipelines.plan.fingerprint import MEANT_BY_DEFAULT, SCHEMA, provenance
 from pipelines.plan.shards import DATASET, ShardSpec
 
 # TFDS finds a dataset if this file is there, so it is written last.
@@ -91,9 +91,12 @@ def read_metadata(directory: pathlib.Path) -> Metadata:
   value = strict_json.read(path, dict)
   try:
     new = strict_json.upgraded(value, SCHEMA, version_1_0.upgraded_metadata)
-    return strict_json.convert(new, Metadata)
+    found = strict_json.convert(new, Metadata)
   except ValueError as error:
     raise ValueError(f'{path} is not valid: {error}') from error
+  # A field of the transform that the file does not mention was added later.
+  config = strict_json.plain(MEANT_BY_DEFAULT) | found.config
+  return dataclasses.replace(found, config=config)
 
 
 def texts(

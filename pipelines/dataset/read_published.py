@@ -32,10 +32,7 @@ from pipelines.dataset.metadata import (
 from pipelines.dataset.state import shard_sizes
 from pipelines.files import listing, storage, strict_json
 from pipelines.plan.dataset_plan import DatasetPlan, SourceSpec
-from pipelines.plan.fingerprint import (
-  MEANT_BY_DEFAULT,
-  SETTINGS_MEANT_BY_DEFAULT,
-)
+from pipelines.plan.fingerprint import SETTINGS_MEANT_BY_DEFAULT
 from pipelines.plan.private_key import ENVIRONMENT, PrivateKey
 from pipelines.plan.saved_plan import MANIFESTS
 from pipelines.plan.settings import Settings
@@ -229,7 +226,7 @@ def _recorded_plan(
     config_names.check_private_name(key.name)
   largest = max(max(_sizes(stops)) for _, stops in metadata.shard_stops)
   plan = DatasetPlan(
-    config=KeylessConfig(**MEANT_BY_DEFAULT | config),
+    config=KeylessConfig(**config),
     seed=None if key else seed,
     private_key=key,
     source=SourceSpec(

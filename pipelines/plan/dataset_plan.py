@@ -104,7 +104,9 @@ class DatasetPlan:
     """The TFDS config name, such as `seed_42_f64`."""
     if self.private_key:
       return self.private_key.name
-    return config_names.config_name(self.source.name, self.reveal())
+    return config_names.config_name(
+      self.source.name, self.reveal(), self.version
+    )
 
   @property
   def directory(self) -> pathlib.Path:

@@ -24,7 +24,7 @@ SCHEMA = 2
 # it. A fingerprint holds only the fields with other values. So a field that is
 # added later changes no old fingerprint: its entry here is the value that all
 # datasets had before.
-MEANT_BY_DEFAULT = dict(version_1_0.CONFIG)
+MEANT_BY_DEFAULT = version_1_0.CONFIG | {'arithmetic': 'xla'}
 # The same for the settings that belong to the fingerprint.
 SETTINGS_MEANT_BY_DEFAULT = {
   'storage_dtype': 'float16',

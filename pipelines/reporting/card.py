@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from linac_config import config_names
+from linac_config import config_names, reproducibility
 from pipelines.dataset.read_published import PublishedDataset, build_rate
 from pipelines.reporting.contents import Contents
 from pipelines.reporting.page import Table
@@ -31,6 +31,8 @@ def make_card(
     f'{plan.settings.storage_dtype}, {_layer(dataset)}',
     'Transform': _transform(dataset),
     'Precision': plan.config.precision,
+    'Arithmetic': f'{plan.config.arithmetic}. '
+    f'{reproducibility.promise(plan.config)}',
     'Fitted on': ', '.join(metadata.devices),
     'Fitted with': ', '.join(
       f'{name} {" and ".join(versions)}'
@@ -74,7 +76,7 @@ def _transform(dataset: PublishedDataset) -> str:
   changed = [
     f'{field.name} {config_names.format_field(value)}'
     for field in dataclasses.fields(dataset.plan.config)
-    if field.name not in ('seed', 'precision', 'key_derivation')
+    if field.name not in ('seed', 'precision', 'arithmetic', 'key_derivation')
     and (value := getattr(dataset.plan.config, field.name)) != field.default
   ]
   if not changed:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from linac_config import KeylessConfig
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.settings import Settings
 from pipelines.runners.progress import Progress
@@ -51,6 +52,22 @@ class Runner:
           'starts on other machines. Leave it out, or pass another --runner, '
           'such as DataflowRunner.'
         )
+
+  def check_transform(
+    self, transform: KeylessConfig, settings: Settings
+  ) -> None:
+    """Refuses a transform that the devices of the workers cannot compute.
+
+    Raises:
+      ValueError: if there is an accelerator and the arithmetic needs a CPU; the
+        message names both.
+    """
+    if settings.accelerator and transform.arithmetic == 'canonical':
+      raise ValueError(
+        f'accelerator={settings.accelerator!r} cannot compute arithmetic='
+        "'canonical', which needs CPUs. Pass --arithmetic=xla, or leave out "
+        '--accelerator.'
+      )
 
   def check_plan(self, plan: DatasetPlan) -> None:
     """Refuses a plan with folders or a private key that workers cannot read.

@@ -1,10 +1,14 @@
 """The command that evaluates takes raw images and stored representations."""
 
+import dataclasses
 import json
+import re
 
 import pytest
 
-from classifiers import evaluate, save_model
+from classifiers import Model, evaluate, save_model
+from linac_config import config_names
+from linac_config.config import ARITHMETICS
 from tests.classifiers.conftest import TINY, CommandError
 
 
@@ -50,6 +54,20 @@ def test_another_keys_representations_are_refused(
   path = tmp_path / 'model.safetensors'
   save_model(path, random_model(8, 'representation', 'seed_5'))
   with pytest.raises(CommandError, match='trained on cifar10_linac/seed_5'):
+    run(path, '--dataset', f'cifar10_linac/{TINY.name}', '--data_dir', tiny_dir)
+
+
+def test_representations_by_another_arithmetic_are_refused(
+  run, tiny_dir, tmp_path, random_model
+):
+  (arithmetic,) = set(ARITHMETICS) - {TINY.linac.arithmetic}
+  config = dataclasses.replace(TINY.linac, arithmetic=arithmetic)
+  name = config_names.config_name(TINY.source, config, '1.1.0')
+  model = random_model(8, 'representation', name)
+  spec = dataclasses.replace(model.spec, dataset_version='1.1.0')
+  path = tmp_path / 'model.safetensors'
+  save_model(path, Model(spec, model.variables))
+  with pytest.raises(CommandError, match=re.escape(f'{name}:1.1.0.')):
     run(path, '--dataset', f'cifar10_linac/{TINY.name}', '--data_dir', tiny_dir)
 
 

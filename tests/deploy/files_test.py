@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from linac_config import KeylessConfig
 from pipelines.command_line import arguments
 from pipelines.plan.settings import Settings
 from tests.conftest import REPOSITORY
@@ -54,6 +55,13 @@ def test_the_template_has_the_options_there_are(parameters):
   for parameter in parameters.values():
     known = {'name', 'label', 'helpText', 'isOptional', 'regexes'}
     assert {'name', 'label', 'helpText'} <= parameter.keys() <= known
+
+
+def test_the_template_describes_the_transform_as_help_does(parameters):
+  parser = arguments.build_parser()
+  for field in dataclasses.fields(KeylessConfig):
+    text = parser._option_string_actions[f'--{field.name}'].help
+    assert parameters[field.name]['helpText'] == f'Of LinacConfig; {text}.'
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,3 @@
-import dataclasses
 import string
 
 import hypothesis
@@ -8,11 +7,13 @@ from hypothesis import strategies as st
 
 from linac_config.config import (
   ACTIVATIONS,
+  ARITHMETICS,
   KEY_DERIVATIONS,
   PRECISIONS,
   LinacConfig,
 )
 from linac_config.config_names import config_name, parse_config_name
+from linac_tfds import Cifar10Linac
 
 POSITIVE = st.floats(2.0**-126, 2.0**127)
 BELOW_ONE = st.floats(0, 1 - 2.0**-24)
@@ -36,14 +37,27 @@ FIELDS = {
   'eps': POSITIVE,
   'decay_alpha': st.floats(0, 1),
   'precision': st.sampled_from(PRECISIONS),
+  'arithmetic': st.sampled_from(ARITHMETICS),
   'mean': CONSTANTS,
   'std': CONSTANTS,
 }
+# Versions of the dataset, in which names can have different meanings.
+VERSIONS = st.sampled_from(['1.0.2', '1.1.0', '2.0.0', '10.0.0', None])
+
+
+def make_config(fields) -> LinacConfig:
+  """Makes a config; if its fields do not fit, hypothesis tries others."""
+  try:
+    return LinacConfig(**fields)
+  except ValueError:
+    hypothesis.reject()
+
+
 # A name has room for a few fields that are not the defaults.
 CONFIGS = (
   st.sets(st.sampled_from(sorted(FIELDS)), max_size=6)
   .flatmap(lambda names: st.fixed_dictionaries({n: FIELDS[n] for n in names}))
-  .map(lambda fields: LinacConfig(**fields))
+  .map(make_config)
 )
 SOURCES = st.sampled_from(
   ['cifar10', 'mnist', 'sample', 'cifar10_corrupted/fog_1', 'a_seed_1', 'x/y-z']
@@ -51,26 +65,27 @@ SOURCES = st.sampled_from(
 ALLOWED = set(string.ascii_letters + string.digits + '_+-.')
 
 
-def short_name(source, config) -> str:
+def short_name(source, config, version=None) -> str:
   """Returns the config's name; if it is too long, hypothesis tries another."""
   try:
-    return config_name(source, config)
+    return config_name(source, config, version)
   except ValueError:
     hypothesis.reject()
 
 
-@given(SOURCES, CONFIGS)
-def test_names_are_parsed_back(source, config):
-  name = short_name(source, config)
-  assert parse_config_name(name) == (source, config)
+@given(SOURCES, CONFIGS, VERSIONS)
+def test_names_are_parsed_back(source, config, version):
+  name = short_name(source, config, version)
+  assert parse_config_name(name, version) == (source, config)
   assert set(name) <= ALLOWED
 
 
-@given(SOURCES, CONFIGS, st.data())
-def test_different_configs_have_different_names(source, a, data):
+@given(SOURCES, CONFIGS, VERSIONS, st.data())
+def test_different_configs_have_different_names(source, a, version, data):
   field = data.draw(st.sampled_from(sorted(FIELDS)))
-  b = dataclasses.replace(a, **{field: data.draw(FIELDS[field])})
-  assert (short_name(source, a) == short_name(source, b)) == (a == b)
+  b = make_config(vars(a) | {field: data.draw(FIELDS[field])})
+  names = [short_name(source, config, version) for config in (a, b)]
+  assert (names[0] == names[1]) == (a == b)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +117,30 @@ def test_names(source, fields, name):
   config = LinacConfig(**fields)
   assert config_name(source, config) == name
   assert parse_config_name(name) == (source, config)
+
+
+@pytest.mark.parametrize('version', ['0.9.0', '1.0.2', '1.1.0', '1.*.*'])
+@pytest.mark.parametrize(
+  ('name', 'fields'),
+  [
+    ('seed_3', {}),
+    ('seed_3_f64', {'precision': 'float64'}),
+    ('seed_3+activation_tanh', {'activation': 'tanh'}),
+  ],
+)
+def test_names_before_2_0_0_mean_fits_by_xla(version, name, fields):
+  config = LinacConfig(seed=3, arithmetic='xla', **fields)
+  assert parse_config_name(name, version) == ('cifar10', config)
+  assert config_name('cifar10', config, version) == name
+
+
+def test_only_old_versions_need_to_be_named():
+  """The present version is the default."""
+  version = str(Cifar10Linac.VERSION)
+  for arithmetic in ARITHMETICS:
+    config = LinacConfig(seed=3, arithmetic=arithmetic)
+    name = config_name('cifar10', config, version)
+    assert name == config_name('cifar10', config)
 
 
 @pytest.mark.parametrize(

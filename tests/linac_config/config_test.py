@@ -4,6 +4,8 @@ import math
 import numpy as np
 import pytest
 
+from linac_config.config import ARITHMETICS, PRECISIONS
+from linac_config.reproducibility import promise
 from transforms import LinacConfig
 
 
@@ -25,6 +27,7 @@ def test_defaults_are_the_papers():
     'eps': 1e-8,
     'decay_alpha': 1e-4,
     'precision': 'float32',
+    'arithmetic': 'xla',
     'mean': (0.4914, 0.4822, 0.4465),
     'std': (0.2471, 0.2435, 0.2616),
   }
@@ -76,6 +79,7 @@ def test_equal_values_make_equal_configs():
     ('decay_alpha', 2),
     ('decay_alpha', '1'),
     ('precision', 'float16'),
+    ('arithmetic', 'exact'),
     ('mean', (math.inf,)),
     ('mean', ()),
     ('mean', object()),
@@ -105,6 +109,25 @@ def test_float64_has_wider_ranges(field):
   LinacConfig(**{field: value}, precision='float64')
   with pytest.raises(ValueError, match=f'{field}=.* float32'):
     LinacConfig(**{field: value})
+
+
+def test_only_relu_has_canonical_arithmetic():
+  LinacConfig(arithmetic='canonical', activation='relu')
+  LinacConfig(arithmetic='xla', activation='tanh')
+  with pytest.raises(
+    ValueError, match="activation='tanh' .* pass arithmetic='xla'"
+  ):
+    LinacConfig(arithmetic='canonical', activation='tanh')
+
+
+def test_every_config_makes_a_promise():
+  promises = {
+    promise(LinacConfig(arithmetic=arithmetic, precision=precision))
+    for arithmetic in ARITHMETICS
+    for precision in PRECISIONS
+  }
+  # Canonical arithmetic promises the same in either precision.
+  assert len(promises) == 3
 
 
 @pytest.mark.parametrize('seed', [-(2**63), 0, 2**63 - 1])

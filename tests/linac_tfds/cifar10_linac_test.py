@@ -11,6 +11,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 import linac_tfds
+from linac_config.config import ARITHMETICS
+from linac_config.reproducibility import promise
 from linac_tfds import Cifar10Linac, LinacBuilderConfig, build_process
 from pipelines import build
 from pipelines.command_line import options
@@ -266,6 +268,29 @@ class TfdsConventionsTest(tfds.testing.DatasetBuilderTestCase):
   SPLITS = {'train': 100, 'test': 20}  # noqa: RUF012
   EXAMPLE_DIR = os.path.dirname(__file__)
   OVERLAPPING_SPLITS = ('train', 'test')
+
+
+@pytest.mark.parametrize('seed', [3, LinacConfig().seed])
+def test_a_name_has_the_meaning_of_its_version(seed):
+  old = Cifar10Linac.get_builder_config(f'seed_{seed}', '1.0.2')
+  assert old.linac == LinacConfig(seed=seed, arithmetic='xla')
+  assert old.name == f'seed_{seed}'
+  new = Cifar10Linac.get_builder_config(f'seed_{seed}', Cifar10Linac.VERSION)
+  assert new.linac == LinacConfig(seed=seed)
+
+
+def test_a_version_that_is_not_there_is_named(tmp_path):
+  with pytest.raises(AssertionError, match=r'cannot be loaded at version 1\.0'):
+    tfds.builder(
+      'cifar10_linac/seed_3+activation_tanh:1.0.2', data_dir=tmp_path
+    )
+
+
+@pytest.mark.parametrize('arithmetic', ARITHMETICS)
+def test_the_description_makes_the_promise(arithmetic):
+  config = LinacBuilderConfig(seed=3, arithmetic=arithmetic)
+  assert f'{arithmetic} arithmetic' in config.description
+  assert promise(config.linac) in config.description
 
 
 def test_config_objects_say_what_they_are():

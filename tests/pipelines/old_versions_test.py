@@ -1,5 +1,6 @@
 """Datasets of version 1.0.2, which tests/fixtures holds, stay readable."""
 
+import json
 import pathlib
 import tarfile
 
@@ -7,9 +8,15 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from linac_tfds import Cifar10Linac
 from pipelines import report, status, verify
+from pipelines.command_line import before_build
+from pipelines.command_line.command import Command
+from pipelines.dataset.read_published import open_published
 from pipelines.dataset.state import Depth
 from pipelines.plan.saved_plan import load_plan
+from pipelines.plan.settings import Settings
+from pipelines.runners.find_runner import find_runner
 from tests.conftest import REPOSITORY
 from tests.pipelines.conftest import is_published
 
@@ -127,3 +134,53 @@ def test_a_report_is_made_of_them(old, name, tmp_path, capsys):
   arguments = [directory, '--examples=0', f'--output={tmp_path}']
   assert report.main(arguments) == 0, capsys.readouterr()
   assert '1.0.2' in (tmp_path / 'report.html').read_text()
+
+
+@pytest.fixture
+def tanh(lab, monkeypatch) -> pathlib.Path:
+  """A dataset of version 1.1.0 whose name does not mention XLA's arithmetic.
+
+  Its metadata do not mention it either. Afterwards the version is 2.0.0.
+  """
+  monkeypatch.setattr(Cifar10Linac, 'VERSION', tfds.core.Version('1.1.0'))
+  plan = lab.plan(
+    Settings(max_examples_per_split=2),
+    activation='tanh',
+    arithmetic='xla',
+    dataset_version='1.1.0',
+  )
+  lab.run(plan)
+  path = plan.directory / 'metadata.json'
+  metadata = json.loads(path.read_text())
+  del metadata['config']['arithmetic']
+  path.write_text(json.dumps(metadata))
+  monkeypatch.setattr(Cifar10Linac, 'VERSION', tfds.core.Version('2.0.0'))
+  return plan.directory
+
+
+def test_a_name_keeps_its_old_meaning_in_an_old_version(tanh, tmp_path, capsys):
+  name = tanh.parent.name
+  assert name.startswith('sample_seed_3_f64+')
+  assert 'activation_tanh' in name
+  assert 'arithmetic' not in name
+  dataset = tfds.load(
+    f'cifar10_linac/{name}:1.1.0', data_dir=tanh.parents[2], split='train'
+  )
+  assert len(dataset) == 2
+  assert open_published(tanh).plan.config.arithmetic == 'xla'
+  assert verify.main([str(tanh)]) == 0
+  assert 'refit    ok       4 examples' in capsys.readouterr().out
+  assert status.main([str(tanh)]) == 0
+  assert f'cifar10_linac/{name} 1.1.0: finished' in capsys.readouterr().out
+
+
+def test_a_build_is_never_continued_under_another_version(lab, tanh, capsys):
+  fields = {'activation': 'tanh', 'arithmetic': 'xla'}
+  plan = lab.plan(Settings(max_examples_per_split=2), **fields)
+  assert plan.version == '2.0.0'
+  assert not is_published(plan)
+  old = open_published(tanh).plan
+  assert old.fingerprint != plan.fingerprint
+  assert old.staging != plan.staging
+  before_build.announce([plan], Command(), find_runner(None))
+  assert f"'cifar10_linac/{tanh.parent.name}:1.1.0'" in capsys.readouterr().out

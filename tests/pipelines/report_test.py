@@ -106,6 +106,7 @@ def test_the_page_tells_what_the_dataset_is(dataset, page_dir):
   text = words(page_dir)
   name = dataset.parent.name
   files = dataset.glob('cifar10_linac-*')
+  arithmetic = open_published(dataset).plan.config.arithmetic
   for fact in (
     f'Dataset cifar10_linac/{name} {dataset.name}',
     'Key seed 3, published derivation',
@@ -114,6 +115,7 @@ def test_the_page_tells_what_the_dataset_is(dataset, page_dir):
     'Representation [32, 32, 8] float16, hidden layer 1 of 0 to 1',
     "the paper's settings but num_layers 2, width 8, num_features 2",
     'Precision float64',
+    f'Arithmetic {arithmetic}. The same seed gives',
     f'Files {sum(path.stat().st_size for path in files):,} bytes in 4 shards',
     'Speed not known',  # The dataset is a copy.
     open_published(dataset).metadata.fingerprint,

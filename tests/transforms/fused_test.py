@@ -25,7 +25,7 @@ SHAPE = (8, 16, 3)
 def test_float64_equals_the_reference(fields):
   config = LinacConfig(
     **{'num_layers': 3, 'width': 128, 'num_epochs': 2, 'batch_size': 16}
-    | {'precision': 'float64', 'seed': 7}
+    | {'precision': 'float64', 'arithmetic': 'xla', 'seed': 7}
     | fields
   )
   images = np.random.default_rng(0).integers(0, 256, (3, *SHAPE), np.uint8)

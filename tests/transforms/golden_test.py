@@ -48,7 +48,10 @@ class Case:
       self.l2 = data[f'{name}/reps_l2']
       self.permutations = data[f'{name}/epoch_perms']
     self.stride = meta.pop('channel_stride')
-    self.config = LinacConfig(**{FIELDS.get(k, k): v for k, v in meta.items()})
+    fields = {FIELDS.get(k, k): v for k, v in meta.items()}
+    if fields.get('activation', 'relu') != 'relu':
+      fields['arithmetic'] = 'xla'
+    self.config = LinacConfig(**fields)
     self.fit = linac(self.images, self.config)
 
   def worst_distance(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from linac_config import KeylessConfig
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.settings import Settings
 from pipelines.runners.local import devices, launch
@@ -25,6 +26,18 @@ class LocalRunner(Runner):
         f'direct_num_workers={number} is more than the '
         f'{devices.describe(most)} of this machine, and each worker needs one; '
         f'pass {most} or less.'
+      )
+
+  def check_transform(
+    self, transform: KeylessConfig, settings: Settings
+  ) -> None:
+    super().check_transform(transform, settings)
+    if devices.gpus() and transform.arithmetic == 'canonical':
+      raise ValueError(
+        "arithmetic='canonical' needs CPUs, but the workers here would fit on "
+        f'{devices.describe(self.num_workers(settings))}. Pass '
+        '--arithmetic=xla to fit on GPUs, or set JAX_PLATFORMS=cpu to fit on '
+        'cores.'
       )
 
   def num_workers(self, settings: Settings) -> int:

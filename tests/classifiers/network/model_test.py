@@ -9,6 +9,8 @@ import pytest
 import safetensors.numpy
 
 from classifiers import Model, ModelSpec, load_model, save_model
+from classifiers.defence.classifier import transform_of
+from linac_config import LinacConfig
 
 
 def test_a_saved_model_is_read_back(tmp_path, random_model):
@@ -19,6 +21,23 @@ def test_a_saved_model_is_read_back(tmp_path, random_model):
   assert loaded.spec == model.spec
   jax.tree.map(np.testing.assert_array_equal, loaded.variables, model.variables)
   assert [p.name for p in tmp_path.iterdir()] == ['model.safetensors']
+
+
+def test_a_file_that_names_no_version_was_trained_on_one_before_2_0_0(
+  tmp_path, random_model
+):
+  model = random_model(8, 'representation', 'seed_3+activation_tanh')
+  path = tmp_path / 'model.safetensors'
+  save_model(path, model)
+  with safetensors.safe_open(path, framework='np') as file:
+    description = json.loads(file.metadata()['classifier'])
+  del description['dataset_version']
+  tensors = safetensors.numpy.load_file(path)
+  metadata = {'classifier': json.dumps(description)}
+  safetensors.numpy.save_file(tensors, path, metadata)
+  assert transform_of(load_model(path)) == LinacConfig(
+    seed=3, activation='tanh', arithmetic='xla'
+  )
 
 
 def test_a_model_that_does_not_fit_its_description_is_refused(
@@ -54,10 +73,12 @@ def test_other_files_are_refused(tmp_path, metadata):
     {'num_classes': True},
     {'inputs': 'pixels'},
     {'config_name': ''},
+    {'dataset_version': 'x'},
+    {'dataset_version': None},
   ],
 )
 def test_a_spec_names_the_field_that_is_wrong(field):
-  valid = ModelSpec(10, 1, 3, 10, 'image', 'seed_1')
+  valid = ModelSpec(10, 1, 3, 10, 'image', 'seed_1', '1.0.2')
   (name,) = field
   with pytest.raises(ValueError, match=f'{name}='):
     dataclasses.replace(valid, **field)

@@ -14,7 +14,8 @@ X = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype(np.float32)
 
 
 def test_a_70_16_has_as_many_parameters_as_published():
-  shapes = ModelSpec(70, 16, 256, 10, 'representation', 'seed_1').shapes()
+  spec = ModelSpec(70, 16, 256, 10, 'representation', 'seed_1', '1.0.2')
+  shapes = spec.shapes()
   sizes = [s.size for path, s in shapes.items() if path.startswith('params/')]
   assert sum(sizes) == 266_793_498
 

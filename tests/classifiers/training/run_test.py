@@ -1,6 +1,7 @@
 """A run in a folder learns, continues exactly and protects its folder."""
 
 import dataclasses
+import json
 
 import jax
 import numpy as np
@@ -69,3 +70,19 @@ def test_another_run_is_not_overwritten(tmp_path, trainer):
   other = dataclasses.replace(config, learning_rate=1e-4)
   with pytest.raises(ValueError, match='holds another run'):
     train(trainer(other), tmp_path)
+
+
+def test_a_run_that_did_not_record_the_datasets_version_is_continued(
+  tmp_path, trainer
+):
+  config = dataclasses.replace(CONFIG, epochs=1)
+  train(trainer(config, split='train[:40]'), tmp_path)
+  path = tmp_path / 'run.json'
+  run = json.loads(path.read_text())
+  del run['model']['dataset_version']
+  path.write_text(json.dumps(run))
+  train(trainer(config, split='train[:40]'), tmp_path)
+  run['fingerprint'] = '0' * 64  # Another version has another fingerprint.
+  path.write_text(json.dumps(run))
+  with pytest.raises(ValueError, match='holds another run'):
+    train(trainer(config, split='train[:40]'), tmp_path)

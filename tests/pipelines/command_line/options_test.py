@@ -26,6 +26,7 @@ NON_DEFAULT = {
   'eps': '1e-6',
   'decay_alpha': '0.5',
   'precision': 'float64',
+  'arithmetic': 'xla',
   'mean': '0.5,0.5,0.5',
   'std': '0.25,0.25,0.25',
 }
@@ -77,6 +78,19 @@ def test_settings():
     direct_num_workers=1,
     file_format='array_record',
   )
+
+
+def test_arithmetic_is_an_option_also_of_a_file(tmp_path, capsys):
+  path = tmp_path / 'build.toml'
+  path.write_text("arithmetic = 'canonical'")
+  found = options.parse([f'--config={path}']).transform
+  assert found.arithmetic == 'canonical'
+  replaced = options.parse([f'--config={path}', '--arithmetic=xla']).transform
+  assert replaced.arithmetic == 'xla'
+  with pytest.raises(ValueError, match="pass arithmetic='xla'"):
+    options.parse([f'--config={path}', '--activation=tanh'])
+  arguments.build_parser().print_help()
+  assert '--arithmetic X' in capsys.readouterr().out
 
 
 def test_beam_options_are_passed_on():

@@ -7,6 +7,8 @@ import mlcroissant as mlc
 import pytest
 import tensorflow_datasets as tfds
 
+from linac_config import LinacConfig
+from linac_config.reproducibility import promise
 from linac_tfds import Cifar10Linac, LinacBuilderConfig
 from pipelines.dataset.croissant import croissant
 
@@ -35,6 +37,7 @@ def test_it_is_valid_and_complete(info):
   assert not metadata.ctx.issues.report()  # Neither errors nor advice.
   assert metadata.name == 'cifar10_linac/sample_seed_3+width_64/1.1.0'
   assert metadata.date_published == datetime.datetime(2026, 11, 26)
+  assert promise(LinacConfig()) in metadata.description
   assert 'CIFAR-10' in metadata.license[0]
   assert 'rusu2022hindering' in metadata.cite_as
   assert list(dataset.records('splits')) == [

@@ -16,7 +16,7 @@ from pipelines.plan.settings import Settings
 from transforms import draw
 
 PLAN = DatasetPlan(
-  config=KeylessConfig(),
+  config=KeylessConfig(arithmetic='xla'),
   seed=7,
   private_key=None,
   source=SourceSpec(
@@ -78,7 +78,8 @@ def replace_source(**fields):
   'change',
   [
     {'seed': 8},
-    {'config': KeylessConfig(std=(0.5, 0.5, 0.5))},
+    {'config': dataclasses.replace(PLAN.config, std=(0.5, 0.5, 0.5))},
+    {'config': dataclasses.replace(PLAN.config, arithmetic='canonical')},
     {'source': replace_source(contents='0' * 32)},
     {'min_psnr': 20.0},
     {'source': replace_source(name='mnist')},
@@ -120,7 +121,7 @@ def test_the_fingerprint_is_stable():
 def test_every_field_has_a_value_for_files_that_do_not_mention_it():
   """A new field needs such a value, so that it changes no old fingerprint."""
   fields = {f.name: f.default for f in dataclasses.fields(KeylessConfig)}
-  assert fields == fingerprint.MEANT_BY_DEFAULT
+  assert fields | {'arithmetic': 'xla'} == fingerprint.MEANT_BY_DEFAULT
   recorded = {
     field.name: field.default
     for field in dataclasses.fields(Settings)
@@ -129,10 +130,39 @@ def test_every_field_has_a_value_for_files_that_do_not_mention_it():
   assert recorded == fingerprint.SETTINGS_MEANT_BY_DEFAULT
 
 
+def test_only_arithmetic_that_is_not_xlas_is_in_a_fingerprint():
+  canonical = replace(config=KeylessConfig(arithmetic='canonical'))
+  assert fingerprint.identity(canonical)['transform'] == {
+    'arithmetic': 'canonical'
+  }
+  assert canonical.fingerprint != PLAN.fingerprint
+
+
+@pytest.mark.parametrize('version', ['1.0.2', '1.1.0', '2.0.0'])
+def test_a_saved_plan_that_does_not_mention_arithmetic_means_xla(
+  tmp_path, version
+):
+  plan = replace(PLAN, data_dir=str(tmp_path), version=version)
+  save_plan(plan)
+  path = plan.staging / 'plan.json'
+  saved = json.loads(path.read_text())
+  del saved['config']['arithmetic']
+  path.write_text(json.dumps(saved))
+  assert load_plan(str(plan.staging)).config.arithmetic == 'xla'
+
+
+def test_the_folder_of_an_old_version_does_not_mention_xla():
+  plan = replace(PLAN, config=KeylessConfig(arithmetic='xla', width=8))
+  old = replace(plan, version='1.1.0')
+  assert old.directory.parent.name == 'sample_seed_7+width_8'
+  assert old.directory != replace(plan, version='2.0.0').directory
+
+
 def test_a_fingerprint_holds_only_values_that_are_not_the_default():
   identity = fingerprint.identity(PLAN)
   assert (identity['transform'], identity['settings']) == ({}, {})
-  other = replace(config=KeylessConfig(width=8), storage_dtype='float32')
+  config = dataclasses.replace(PLAN.config, width=8)
+  other = replace(config=config, storage_dtype='float32')
   identity = fingerprint.identity(other)
   assert identity['transform'] == {'width': 8}
   assert identity['settings'] == {'storage_dtype': 'float32'}
@@ -144,7 +174,7 @@ def test_a_private_plan_has_no_config_that_a_fit_accepts(tmp_path):
   plan = replace(seed=None, private_key=key)
   with pytest.raises(TypeError, match='KeylessConfig'):
     draw(plan.config, (8, 8, 3))
-  assert plan.reveal() == LinacConfig(seed=7)
+  assert plan.reveal() == LinacConfig(seed=7, arithmetic='xla')
   assert '7' not in json.dumps(fingerprint.provenance(plan)['config']['seed'])
 
 

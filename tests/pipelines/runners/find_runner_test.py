@@ -1,10 +1,13 @@
 import pytest
 
+from linac_config import KeylessConfig
+from pipelines import build
 from pipelines.plan.settings import Settings
 from pipelines.runners.beam_runner import BeamRunner
 from pipelines.runners.dask_cluster import DaskRunner
 from pipelines.runners.dataflow import DataflowRunner
 from pipelines.runners.find_runner import find_runner
+from pipelines.runners.local import devices
 from pipelines.runners.local.runner import LocalRunner
 
 
@@ -48,3 +51,28 @@ def test_a_runner_is_found_by_its_name(name, kind):
 def test_settings_that_a_runner_cannot_use_are_named(runner, settings, message):
   with pytest.raises(ValueError, match=message):
     find_runner(runner).check(Settings(**settings))
+
+
+def test_an_accelerator_computes_no_canonical_arithmetic():
+  accelerator = 'type:nvidia-l4;count:1;install-nvidia-driver'
+  settings, runner = Settings(accelerator=accelerator), find_runner('dataflow')
+  with pytest.raises(ValueError, match="accelerator='type.*--arithmetic=xla"):
+    runner.check_transform(KeylessConfig(arithmetic='canonical'), settings)
+  runner.check_transform(KeylessConfig(arithmetic='xla'), settings)
+  runner.check_transform(KeylessConfig(arithmetic='canonical'), Settings())
+
+
+def test_gpus_of_this_machine_compute_no_canonical_arithmetic(
+  monkeypatch, capsys, tmp_path
+):
+  gpu = devices.Gpu('GPU-5e1f', 'NVIDIA H200')
+  monkeypatch.setattr(devices, 'gpus', lambda: (gpu,))
+  runner = find_runner(None)
+  runner.check_transform(KeylessConfig(arithmetic='xla'), Settings())
+  argv = ['--source=sample', '--arithmetic=canonical', f'--data_dir={tmp_path}']
+  for options in ([], ['--plan']):
+    assert build.main([*argv, *options]) == 2
+    message = capsys.readouterr().err
+    assert "arithmetic='canonical' needs CPUs" in message
+    assert '1 NVIDIA H200. Pass --arithmetic=xla' in message
+  assert not list(tmp_path.iterdir())
