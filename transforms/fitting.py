@@ -1,14 +1,13 @@
 """Fits one implicit neural representation per image."""
 
 import jax
-import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float
 
 from linac_config.config import LinacConfig
 
-from . import inr
+from .canonical.fit import canonical_fit
 from .draws import AnyArray, Draws
+from .xla_fit import xla_fit
 
 
 def fit(
@@ -23,7 +22,8 @@ def fit(
   """Fits a network to each image, starting from the same draws.
 
   The function is pure and can be jitted, with `config` as a static argument. In
-  float64 it must run under `jax.enable_x64(True)`.
+  float64 it must run under `jax.enable_x64(True)`. With `arithmetic='xla'` it
+  can be differentiated and vmapped, too.
 
   Args:
     pixels: The normalised pixel values, row by row.
@@ -37,55 +37,17 @@ def fit(
 
   Raises:
     ValueError: if the precision is float64 but x64 is off, because JAX would
-      then compute in float32.
+      then compute in float32; or if this CPU does not run the kernel that the
+      environment variable LINAC_KERNEL names.
+    RuntimeError: if the kernel of the canonical arithmetic is missing or does
+      not fit the installed JAX.
+    NotImplementedError: if a canonical fit is differentiated, vmapped, or
+      compiled for a device other than a CPU.
   """
-  dtype = jnp.dtype(config.precision)
-  if dtype == jnp.float64 and not jax.config.jax_enable_x64:
+  if config.precision == 'float64' and not jax.config.jax_enable_x64:
     raise ValueError(
       "precision='float64' needs `with jax.enable_x64(True):` "
       'around fit; linac does so itself.'
     )
-  draws = jax.tree.map(jnp.asarray, draws)
-  inputs = draws.inputs.astype(dtype)
-  batches = draws.batches(config.batch_size)
-  model = inr.INR(config, channels=pixels.shape[-1])
-  params = inr.initial_params(draws, config, dtype)
-  optimizer = _optimizer(config, num_steps=len(batches))
-
-  def loss_fn(params, batch_inputs, targets):
-    outputs, _ = model.apply(params, batch_inputs)
-    return jnp.mean(jnp.sum(jnp.square(outputs - targets), axis=-1))
-
-  def fit_image(targets):
-    def step(carry, batch):
-      params, state = carry
-      loss, grads = jax.value_and_grad(loss_fn)(
-        params, inputs[batch], targets[batch]
-      )
-      # Optax counts steps in int32 and combines them with floats, which JAX's
-      # strict promotion refuses.
-      with jax.numpy_dtype_promotion('standard'):
-        updates, state = optimizer.update(grads, state)
-      return (optax.apply_updates(params, updates), state), loss
-
-    # XLA copies the weights once per iteration of a loop. Two steps in each
-    # iteration halve these copies.
-    (fitted, _), losses = jax.lax.scan(
-      step, (params, optimizer.init(params)), batches, unroll=2
-    )
-    outputs, representation = model.apply(fitted, inputs)
-    return representation, outputs, losses
-
-  # A CPU core is fastest if it has one image in its cache, an accelerator if it
-  # fits many images at once.
-  if jax.default_backend() == 'cpu':
-    return jax.lax.map(fit_image, pixels.astype(dtype))
-  return jax.vmap(fit_image)(pixels.astype(dtype))
-
-
-def _optimizer(config: LinacConfig, num_steps: int):
-  """Returns Adam with a cosine decay over the whole fit."""
-  schedule = optax.cosine_decay_schedule(
-    config.learning_rate, num_steps, config.decay_alpha
-  )
-  return optax.adam(schedule, b1=config.b1, b2=config.b2, eps=config.eps)
+  chosen = canonical_fit if config.arithmetic == 'canonical' else xla_fit
+  return chosen(pixels, draws, config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 
 import jax
 import numpy as np
@@ -54,8 +55,7 @@ def linac(
 ) -> LinacFit:
   """Computes LINAC representations (Rusu et al. 2022, algorithm 1).
 
-  The result of an image does not depend on the other images of its batch:
-  batches have one fixed size, to which the last one is padded.
+  The result of an image does not depend on the other images of its batch.
 
   Args:
     images: The images, `[n, height, width, channels]`. uint8 images are
@@ -63,8 +63,10 @@ def linac(
       normalised already.
     config: The transform.
     images_per_batch: The number of images to fit in one call to the device,
-      which affects only the speed. The default is 1 on a CPU; on an accelerator
-      it follows from the device's memory.
+      which affects only the speed with `arithmetic='canonical'`, or in float64
+      rounded to float16. On CPUs the default is the number of cores that the
+      process may use, or 1 with `arithmetic='xla'`; on an accelerator it
+      follows from the device's memory.
 
   Returns:
     NumPy arrays with one row per image.
@@ -73,8 +75,12 @@ def linac(
     TypeError: if the config has no seed, because its key is private.
     ValueError: if the images are empty, have another rank or dtype, or hold
       NaN or infinity; if `mean` or `std` do not fit uint8 images; if the
-      config's batch size does not divide height * width; or if
-      `images_per_batch` is no positive integer. The message names the value.
+      config's batch size does not divide height * width; if
+      `images_per_batch` is no positive integer; or if the config's arithmetic
+      cannot be done here, see `fit`. The message names the value.
+    RuntimeError: if the kernel is missing or does not fit the installed JAX.
+    NotImplementedError: if the arithmetic is canonical but the device is no
+      CPU.
   """
   images = np.asarray(images)
   encoding.normalise(images, config)  # Refuses bad images before any fit.
@@ -141,17 +147,19 @@ def start_fit(
   Args:
     images: The images as for `linac`, at most `images_per_batch` of them.
     config: The transform.
-    images_per_batch: The size to which the batch is padded.
+    images_per_batch: The size to which the batch is padded if XLA fits it.
     dtype: The dtype of the representation. The default is the config's
       precision.
 
   Raises:
-    TypeError: if the config has no seed, because its key is private.
-    ValueError: if the images or the config are refused, see `linac`.
+    TypeError, ValueError, RuntimeError or NotImplementedError: see `linac`.
   """
   pixels = encoding.normalise(images, config)
   dtype = np.dtype(dtype or config.precision)
-  padding = np.repeat(pixels[:1], images_per_batch - len(pixels), axis=0)
+  # XLA's bits can depend on the size of a batch, so all have the same size. The
+  # canonical arithmetic needs no padding.
+  padded = images_per_batch if config.arithmetic == 'xla' else len(pixels)
+  padding = np.repeat(pixels[:1], padded - len(pixels), axis=0)
   # A JAX flag that the caller has set must not change the bits.
   with jax.enable_x64(config.precision == 'float64'):
     arrays = _compiled_fit()(
@@ -207,10 +215,18 @@ def default_images_per_batch(
   """
   device = jax.devices()[0]
   if device.platform == 'cpu':
-    return 1
+    # XLA is fastest if a core has one image in its cache. The canonical kernel
+    # fits one image on each core.
+    return 1 if config.arithmetic == 'xla' else _usable_cores()
   # Some allocators keep no statistics. Then 8 GiB are assumed.
   num_bytes = (device.memory_stats() or {}).get('bytes_limit', 2**33)
   return images_in_memory(config, shape, num_bytes)
+
+
+def _usable_cores() -> int:
+  if hasattr(os, 'sched_getaffinity'):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
 
 
 def _checked(images_per_batch: int | None) -> int | None:

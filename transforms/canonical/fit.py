@@ -35,18 +35,11 @@ def canonical_fit(
   Float[Array, 'n pixels channels'],
   Float[Array, 'n steps'],
 ]:
-  """Fits a network to each image with the arithmetic that fixes all bits.
+  """Fits a network to each image; arguments and results are those of `fit`.
 
-  The arguments and results are those of `fit`. All cores that the process may
-  use share the images.
-
-  Raises:
-    ValueError: if this process's CPU does not run the kernel that the
-      environment variable LINAC_KERNEL names.
-    RuntimeError: if the kernel is missing or does not fit the installed JAX.
-    NotImplementedError: if the fit is differentiated, vmapped, or compiled for
-      a device other than a CPU.
+  All cores that the process may use share the images.
   """
+  kernel_name()  # Refuses a kernel that does not run here.
   _register()
   dtype = np.dtype(config.precision)
   batches = draws.batches(config.batch_size)

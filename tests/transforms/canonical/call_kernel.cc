@@ -46,6 +46,9 @@ struct Buffers {
   }
 };
 
+// Not local variables, which the C++ runtime library would guard.
+Buffers arguments, results;
+
 XLA_FFI_Error* print_error(XLA_FFI_Error_Create_Args* args) {
   fprintf(stderr, "%s\n", args->message);
   exit(1);
@@ -63,7 +66,6 @@ int main(int argc, char** argv) {
   const XLA_FFI_DataType type =
       size == 8 ? XLA_FFI_DataType_F64 : XLA_FFI_DataType_F32;
 
-  static Buffers arguments, results;
   arguments.add(type, size, 3, images, pixels, channels);
   arguments.add(type, size, 2, pixels, features);
   arguments.add(XLA_FFI_DataType_S32, 4, 2, steps, batch);

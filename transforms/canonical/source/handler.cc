@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cpu.h"
 #include "floating_point.h"
 #include "problem.h"
 #include "xla/ffi/api/c_api.h"
@@ -22,18 +23,9 @@ struct Choice {
 Choice available() {
   Choice choice;
 #if defined(__x86_64__)
-  __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") &&
-                    __builtin_cpu_supports("fma") &&
-                    __builtin_cpu_supports("bmi2");
-  if (avx2 && __builtin_cpu_supports("avx512f") &&
-      __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512cd") &&
-      __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl")) {
-    choice.kernels[choice.count++] = &avx512_kernels;
-  }
-  if (avx2) choice.kernels[choice.count++] = &avx2_kernels;
+  const Cpu cpu;
+  if (cpu.avx512) choice.kernels[choice.count++] = &avx512_kernels;
+  if (cpu.avx2) choice.kernels[choice.count++] = &avx2_kernels;
 #endif
   choice.kernels[choice.count++] = &portable_kernels;
   return choice;
