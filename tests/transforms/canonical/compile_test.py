@@ -2,6 +2,7 @@
 
 import ctypes
 import shutil
+import subprocess
 
 import jax.ffi
 import numpy as np
@@ -59,3 +60,18 @@ def test_a_compiler_that_does_not_work_is_named(tmp_path, compiler, message):
   with pytest.raises(RuntimeError, match=f'(?s){message}'):
     compile_library(tmp_path / 'library', [compiler], tmp_path)
   assert not any(tmp_path.iterdir())
+
+
+def test_the_files_for_different_cpus_share_no_function(tmp_path):
+  """The linker would keep one copy, perhaps one that a CPU cannot run."""
+  if not shutil.which('nm'):
+    pytest.skip('there is no nm, which lists the functions of a file')
+  names = []
+  for path in compilation.compile_objects(
+    tmp_path, compilation.zig_compiler(), jax.ffi.include_dir()
+  ):
+    command = ['nm', '--defined-only', '--extern-only', '-P', path]
+    lines = subprocess.check_output(command, text=True).splitlines()
+    names += [line.split()[0] for line in lines]
+  assert len(names) > 4
+  assert len(names) == len({*names})

@@ -15,6 +15,10 @@ void add_portable(float factor, const float* x, float* y, int64_t count);
 void add_avx2(float factor, const float* x, float* y, int64_t count);
 void add_avx512(float factor, const float* x, float* y, int64_t count);
 
+// Each file needs its own copy of the code, or the linker would keep one of the
+// three for all, perhaps one that this CPU cannot run. So it has no name outside.
+namespace {
+
 template <typename T>
 inline void Add(T factor, const T* x, T* y, int64_t count) {
   static_assert(std::is_floating_point<T>::value, "T must be a float type");
@@ -22,6 +26,8 @@ inline void Add(T factor, const T* x, T* y, int64_t count) {
     y[i] = __builtin_fmaf(factor, x[i], y[i]);
   }
 }
+
+}  // namespace
 
 }  // namespace linac
 
