@@ -20,8 +20,12 @@ QUICK := tests/rooms_test.py tests/words_test.py tests/linac_config \
 
 .PHONY: sample check test nightly lint bench notebook clean
 
+# Installing compiles these.
+COMPILED := transforms/canonical/compile.py \
+  $(wildcard transforms/canonical/source/*)
+
 # An environment that another Python made is removed first.
-$(INSTALLED): setup.py constraints.txt
+$(INSTALLED): setup.py pyproject.toml constraints.txt $(COMPILED)
 	@version=$$($(PYTHON) -c '$(TELL_VERSION)' 2> /dev/null); \
 	case "$$version" in \
 	  3.11 | 3.12 | 3.13) ;; \
@@ -69,4 +73,4 @@ notebook: $(INSTALLED)  ## Runs the walkthrough and saves its pictures.
 	  --NotebookClient.coalesce_streams=True examples/linac_walkthrough.ipynb
 
 clean:
-	rm -rf .venv $(DATA) *.egg-info
+	rm -rf .venv $(DATA) *.egg-info transforms/canonical/liblinac.*

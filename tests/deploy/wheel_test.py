@@ -1,9 +1,15 @@
 """Tests that the wheel holds all files that a worker needs."""
 
+import os
+import pathlib
+import platform
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
+import tomllib
 
 import apache_beam as beam
 import pytest
@@ -19,35 +25,69 @@ from tests.conftest import REPOSITORY
 from tests.linac_tfds.build_process_test import READ_AND_BUILD
 from tests.pipelines.conftest import Lab
 from tests.users_folder import TINY_OPTIONS, end, put_modules, start
+from transforms.canonical.compile import library_name
+
+_PIP = [sys.executable, '-m', 'pip', '--quiet', '--disable-pip-version-check']
+_BUILD_SYSTEM = tomllib.loads((REPOSITORY / 'pyproject.toml').read_text())[
+  'build-system'
+]
 
 
 @pytest.fixture(scope='module')
-def installed(tmp_path_factory):
-  """A folder that holds the packages of the wheel and no others."""
-  # The wheel is built from a copy, because building it leaves folders behind.
-  checkout = tmp_path_factory.mktemp('checkout')
+def checkout(tmp_path_factory) -> pathlib.Path:
+  """A copy of the code, because building leaves folders behind."""
+  folder = tmp_path_factory.mktemp('checkout')
   for name in ('setup.py', 'pyproject.toml', 'README.md'):
-    shutil.copy(REPOSITORY / name, checkout)
+    shutil.copy(REPOSITORY / name, folder)
   for name in PACKAGES:
-    shutil.copytree(REPOSITORY / name, checkout / name)
-  pip = [sys.executable, '-m', 'pip', '--quiet', '--disable-pip-version-check']
-  wheels, folder = checkout / 'wheels', checkout / 'installed'
-  # No index is needed, because all requirements are installed already.
-  offline = ['--no-deps', '--no-index']
-  for command in (
-    [*pip, 'wheel', *offline, '--no-build-isolation', '-w', wheels, checkout],
-    [
-      *pip,
-      'install',
-      *offline,
-      '--target',
-      folder,
-      '--find-links',
-      wheels,
-      'linac-tfds',
-    ],
-  ):
-    subprocess.run(command, check=True, capture_output=True)
+    shutil.copytree(
+      REPOSITORY / name,
+      folder / name,
+      ignore=shutil.ignore_patterns('__pycache__', library_name()),
+    )
+  return folder
+
+
+@pytest.fixture(scope='module')
+def build_environment(tmp_path_factory) -> dict[str, str]:
+  """The variables of a process that finds what building needs.
+
+  pip would make such an environment itself. It would also install what jaxlib
+  needs when it runs, and do so once for each of the tests.
+  """
+  folder = tmp_path_factory.mktemp('build_environment')
+  requirements = _BUILD_SYSTEM['requires']
+  subprocess.run(
+    [*_PIP, 'install', '--no-deps', '--target', folder, *requirements],
+    check=True,
+  )
+  environment = os.environ | {'PYTHONPATH': str(folder)}
+  environment.pop('CXX', None)
+  return environment
+
+
+@pytest.fixture(scope='module')
+def wheel(checkout, build_environment) -> pathlib.Path:
+  command = [*_PIP, 'wheel', '--no-deps', '--no-index', '--no-build-isolation']
+  subprocess.run(
+    [*command, '-w', checkout / 'wheels', checkout],
+    env=build_environment,
+    check=True,
+    capture_output=True,
+  )
+  (path,) = (checkout / 'wheels').iterdir()
+  return path
+
+
+@pytest.fixture(scope='module')
+def installed(wheel, tmp_path_factory) -> pathlib.Path:
+  """A folder that holds the packages of the wheel and no others."""
+  folder = tmp_path_factory.mktemp('installed')
+  subprocess.run(
+    [*_PIP, 'install', '--no-deps', '--no-index', '--target', folder, wheel],
+    check=True,
+    capture_output=True,
+  )
   return folder
 
 
@@ -97,6 +137,76 @@ def test_every_file_of_the_packages_is_in_the_wheel(installed):
   ]
   assert any(path.suffix == '.bib' for path in files)
   assert [path for path in files if not (installed / path).exists()] == []
+
+
+def test_the_wheel_is_for_all_pythons_on_one_platform(wheel, installed):
+  assert re.fullmatch(
+    rf'linac_tfds-[\d.]+-py3-none-\w+_{platform.machine()}.whl', wheel.name
+  )
+  canonical = installed / 'transforms' / 'canonical'
+  assert (canonical / library_name()).exists()
+  assert (canonical / 'source' / 'handler.cc').exists()
+  load = 'from transforms.canonical import library; print(library.load()._name)'
+  loaded = subprocess.check_output(
+    [sys.executable, '-c', load],
+    cwd=installed.parent,
+    env=os.environ | {'PYTHONPATH': str(installed)},
+    text=True,
+  )
+  assert loaded.strip() == str(canonical / library_name())
+
+
+def test_the_source_distribution_holds_what_building_needs(
+  checkout, build_environment, tmp_path
+):
+  build = 'import sys, setuptools.build_meta as b; b.build_sdist(sys.argv[1])'
+  subprocess.run(
+    [sys.executable, '-c', build, tmp_path],
+    cwd=checkout,
+    env=build_environment,
+    check=True,
+    capture_output=True,
+  )
+  (path,) = tmp_path.iterdir()
+  with tarfile.open(path) as archive:
+    names = {name.partition('/')[2] for name in archive.getnames()}
+  assert {'setup.py', 'pyproject.toml', 'README.md'} <= names
+  folder = 'transforms/canonical'
+  assert {
+    path.relative_to(REPOSITORY).as_posix()
+    for path in (REPOSITORY / folder).rglob('*.*')
+    if path.suffix in ('.py', '.cc', '.h')
+  } == {name for name in names if name.startswith(f'{folder}/') and '.' in name}
+
+
+def test_building_refuses_the_headers_of_another_jaxlib(
+  checkout, build_environment, tmp_path
+):
+  metadata = tmp_path / 'jaxlib-99.0.dist-info' / 'METADATA'
+  metadata.parent.mkdir()
+  metadata.write_text('Name: jaxlib\nVersion: 99.0\n')
+  path = f'{tmp_path}{os.pathsep}{build_environment["PYTHONPATH"]}'
+  process = subprocess.run(
+    [sys.executable, 'setup.py', 'build_ext'],
+    cwd=checkout,
+    env=build_environment | {'PYTHONPATH': path},
+    capture_output=True,
+    text=True,
+  )
+  assert process.returncode == 1
+  message = 'needs the headers of jaxlib==.* there is jaxlib==99.0'
+  assert re.search(message, process.stderr)
+
+
+def test_what_building_needs_agrees_with_the_other_requirements():
+  pins = dict(
+    requirement.split('==') for requirement in _BUILD_SYSTEM['requires']
+  )
+  setup = (REPOSITORY / 'setup.py').read_text()
+  oldest = re.search("'jax>=(.*)'", setup)[1]
+  assert pins.pop('jaxlib') == f'{oldest}.0'
+  constraints = (REPOSITORY / 'constraints.txt').read_text().splitlines()
+  assert {f'{name}=={pin}' for name, pin in pins.items()} <= {*constraints}
 
 
 def test_the_wheel_beside_folders_of_the_users(installed, sample_dir, tmp_path):

@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import pathlib
-import subprocess
 
 import hypothesis
 import jax
@@ -15,13 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transforms.canonical import problems
-from tests.transforms.canonical.problems import Problem
+from tests.transforms.canonical.problems import GOLDEN, Problem
 from transforms import LinacConfig, draw, encoding, fit, linac
 from transforms.canonical import library
 from transforms.canonical.compile import zig_compiler
 from transforms.canonical.fit import kernel_name
 
-GOLDEN = pathlib.Path(__file__).parents[2] / 'golden'
 HASHES = json.loads((GOLDEN / 'canonical.json').read_text())
 KERNELS = ['avx512', 'avx2', 'portable']
 SMALL = LinacConfig(
@@ -59,31 +57,13 @@ def plain(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
-def call_kernel(tmp_path_factory):
-  """A function that fits a problem in a process without Python."""
-  program = tmp_path_factory.mktemp('call_kernel') / 'call_kernel'
-  library_path = library.path()
-  subprocess.run(
-    [
-      *(*zig_compiler(), '-std=c++17', '-O1', '-nostdlib++'),
-      *('-I', jax.ffi.include_dir()),
-      str(pathlib.Path(__file__).with_name('call_kernel.cc')),
-      *(str(library_path), f'-Wl,-rpath,{library_path.parent}'),
-      *('-o', str(program)),
-    ],
-    check=True,
-  )
-
-  def call(problem: Problem, *arguments: str) -> list[np.ndarray]:
-    result = subprocess.run(
-      [str(program), *arguments],
-      input=problem.encoded(),
-      stdout=subprocess.PIPE,
-      check=True,
-    )
-    return problem.decoded(result.stdout)
-
-  return call
+def program(tmp_path_factory) -> pathlib.Path:
+  """A program that calls the installed kernel without Python."""
+  target = tmp_path_factory.mktemp('program') / 'call_kernel'
+  file = library.path()
+  run_path = f'-Wl,-rpath,{file.parent}'
+  problems.compile_program(target, zig_compiler(), [file], run_path)
+  return target
 
 
 def sha256(array: np.ndarray) -> str:
@@ -107,7 +87,9 @@ def check_hashes(images: np.ndarray, expected: dict, images_per_batch=None):
 
 
 def case_id(expected: dict) -> str:
-  return ','.join(f'{k}={v}' for k, v in expected['fields'].items()) or 'default'
+  return (
+    ','.join(f'{k}={v}' for k, v in expected['fields'].items()) or 'default'
+  )
 
 
 @pytest.mark.parametrize('kernel', ['avx512', 'avx2'], indirect=True)
@@ -162,15 +144,11 @@ def check_same(fit, expected):
 
 
 def test_every_number_of_a_tiny_fit(kernel):
-  tiny = np.load(GOLDEN / 'canonical_tiny.npz')
-  config = LinacConfig(
-    **json.loads(bytes(tiny['fields'])), arithmetic='canonical'
-  )
-  result = linac(tiny['images'], config)
-  np.testing.assert_array_equal(result.losses, tiny['losses'])
-  for name in ('representation', 'outputs'):
-    actual = vars(result)[{'outputs': 'reconstruction'}.get(name, name)]
-    np.testing.assert_array_equal(actual.reshape(tiny[name].shape), tiny[name])
+  problem, expected = problems.tiny()
+  height, width = 6, 8
+  draws = draw(problem.config, (height, width, problem.targets.shape[-1]))
+  results = fit(problem.targets, draws, problem.config)
+  problems.check_bits([np.asarray(r) for r in results], expected)
 
 
 # Heights, widths and pixels of a step. Steps of 32 pixels and more make panels.
@@ -252,7 +230,7 @@ def test_subnormal_numbers_are_kept(kernel, plain, images):
   assert (result.losses != linac(images, fixed).losses).any()
 
 
-def test_a_hostile_thread_changes_no_bit(call_kernel, kernel, plain):
+def test_a_hostile_thread_changes_no_bit(program, kernel, plain):
   """Neither do tiny numbers, whose products round to -0, in any layer."""
   images = np.random.default_rng(0).normal(size=(3, 6, 8, 2))
   config = dataclasses.replace(SMALL, use_bias=False)
@@ -262,10 +240,9 @@ def test_a_hostile_thread_changes_no_bit(call_kernel, kernel, plain):
     for weights in problem.arguments[4:]:
       weights *= np.float32(scale)
     expected = problems.plain_fit(plain, problem)
-    for argument in ([], ['hostile']):
-      results = call_kernel(problem, *argument)
-      for actual, bits in zip(results, expected, strict=True):
-        assert actual.tobytes() == bits.tobytes()
+    for arguments in ((), ('hostile',)):
+      results = problems.run_program(problem, program, *arguments)
+      problems.check_bits(results, expected)
 
 
 def test_x64_and_jit_change_no_bit(images):

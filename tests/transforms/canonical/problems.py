@@ -2,16 +2,21 @@
 
 import ctypes
 import dataclasses
+import json
 import pathlib
 import subprocess
 import sys
+from collections.abc import Sequence
 
+import jax.ffi
 import numpy as np
 
 from transforms import LinacConfig, draw, encoding
+from transforms.canonical.compile import run_compiler
 from transforms.canonical.step_numbers import constants, step_numbers
 
 REPOSITORY = pathlib.Path(__file__).parents[3]
+GOLDEN = REPOSITORY / 'tests/golden'
 
 _TYPES = {'float32': 'float', 'float64': 'double'}
 
@@ -92,6 +97,43 @@ class Problem:
     return results
 
 
+def compile_program(
+  target: pathlib.Path,
+  compiler: Sequence[str],
+  objects: Sequence[pathlib.Path],
+  *flags: str,
+) -> None:
+  """Compiles `call_kernel.cc` and links it with the kernel.
+
+  Args:
+    target: The program's file.
+    compiler: The command of the C++ compiler.
+    objects: The kernel, as object files or as the library.
+    *flags: More options of the compiler.
+  """
+  if 'ziglang' in compiler:  # It would compile the C++ runtime library first.
+    flags = ('-nostdlib++', *flags)
+  run_compiler(
+    [
+      *(*compiler, '-std=c++17', '-O1', *flags, '-I', jax.ffi.include_dir()),
+      str(pathlib.Path(__file__).with_name('call_kernel.cc')),
+      *(*map(str, objects), '-lm', '-lpthread', '-o', str(target)),
+    ],
+    target.parent,
+  )
+
+
+def run_program(problem: Problem, *command: str) -> list[np.ndarray]:
+  """Fits images with the program that `compile_program` compiled."""
+  result = subprocess.run(
+    [*map(str, command)],
+    input=problem.encoded(),
+    stdout=subprocess.PIPE,
+    check=True,
+  )
+  return problem.decoded(result.stdout)
+
+
 def compile_plain_fit(folder: pathlib.Path) -> dict[str, ctypes.CDLL]:
   """Compiles the program of the documentation, in either precision."""
   libraries = {}
@@ -130,3 +172,23 @@ def plain_fit(
 def _pointer(array: np.ndarray) -> ctypes.c_void_p:
   assert array.flags.c_contiguous
   return ctypes.c_void_p(array.ctypes.data)
+
+
+def tiny() -> tuple[Problem, list[np.ndarray]]:
+  """A small fit whose every number is known, and these numbers."""
+  golden = np.load(GOLDEN / 'canonical_tiny.npz')
+  fields = json.loads(bytes(golden['fields']))
+  config = LinacConfig(**fields, arithmetic='canonical')
+  problem = Problem.of(golden['images'], config)
+  names = ('representation', 'outputs', 'losses')
+  return problem, [
+    golden[name].reshape(result.shape)
+    for name, result in zip(names, problem.results(), strict=True)
+  ]
+
+
+def check_bits(results: list[np.ndarray], expected: list[np.ndarray]) -> None:
+  """Asserts that all bits are equal, those of zeros and NaNs as well."""
+  for result, bits in zip(results, expected, strict=True):
+    np.testing.assert_array_equal(result, bits)
+    assert result.tobytes() == bits.tobytes()
