@@ -146,6 +146,7 @@ def main(rehearse: bool) -> None:
   fields = {'num_layers': 2, 'width': 64, 'num_epochs': 1, 'batch_size': 512}
   fields['representation_layer'] = 1
   fields = fields if rehearse else {}
+  fields['arithmetic'] = 'xla'
   batches = [2, 4] if rehearse else [64, 128, 256, 512, 1024]
   rows = []
   with jax.enable_x64(True):

@@ -31,7 +31,8 @@ TOKENS = (
 NAMES = (
   *('seed_42', 'seed_-2314326399425823309', 'seed_7_f64+num_epochs_2'),
   *('mnist_seed_1+mean_0.1307+std_0.3081', 'cifar10_corrupted--fog_1_seed_1'),
-  'seed_1+key_derivation_full+use_bias_False+activation_tanh+b1_0.5+eps_1e-06',
+  'seed_1+key_derivation_full+use_bias_False+activation_tanh+b1_0.5+eps_1e-06'
+  '+arithmetic_xla',
 )
 TEXTS = ('7', '-3', '0.5', '1e-3', 'True', 'None', '0.5_0.5_0.5', 'relu', '1,2')
 

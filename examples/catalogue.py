@@ -1,6 +1,6 @@
 """Renders a dataset's page in the form of TFDS's catalogue.
 
-  python examples/catalogue.py DATA_DIR/cifar10_linac/seed_42/1.1.0 OUTPUT
+  python examples/catalogue.py DATA_DIR/cifar10_linac/seed_42/2.0.0 OUTPUT
 
 The program writes three files to the folder OUTPUT: the page
 `cifar10_linac.md`, a figure made by `tfds.show_examples`, and a table made by

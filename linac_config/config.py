@@ -92,7 +92,7 @@ class KeylessConfig:
   eps: float = 1e-8
   decay_alpha: float = 1e-4
   precision: str = 'float32'
-  arithmetic: str = 'xla'
+  arithmetic: str = 'canonical'
   mean: tuple[float, ...] | None = CIFAR10_MEAN
   std: tuple[float, ...] | None = CIFAR10_STD
 

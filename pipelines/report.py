@@ -1,6 +1,6 @@
 r"""Writes a page about a published LINAC dataset: what is in it, in pictures.
 
-  python -m pipelines.report ~/tensorflow_datasets/cifar10_linac/seed_42/1.1.0
+  python -m pipelines.report ~/tensorflow_datasets/cifar10_linac/seed_42/2.0.0
 
 This writes `report.html`, which needs no other file, and copies of its pictures
 into `report/`. It reads up to 100 shards and fits about two dozen images again.
@@ -108,7 +108,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
   parser.add_argument(
     'dataset_dir',
     help="the folder of the dataset's version, such as "
-    'D/cifar10_linac/seed_42/1.1.0',
+    'D/cifar10_linac/seed_42/2.0.0',
   )
   parser.add_argument(
     '--output',

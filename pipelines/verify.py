@@ -1,6 +1,6 @@
 """Verifies a published LINAC dataset: files, contents and a sample of fits.
 
-  python -m pipelines.verify ~/tensorflow_datasets/cifar10_linac/seed_42/1.1.0
+  python -m pipelines.verify ~/tensorflow_datasets/cifar10_linac/seed_42/2.0.0
 
 This compares metadata, manifests and shards with each other and the images with
 their source, and fits some images again. `--quick` leaves out the fits.
@@ -181,7 +181,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
   parser.add_argument(
     'dataset_dir',
     help="the folder of the dataset's version, such as "
-    'D/cifar10_linac/seed_42/1.1.0',
+    'D/cifar10_linac/seed_42/2.0.0',
   )
   parser.add_argument(
     '--source_data_dir',

@@ -72,7 +72,7 @@ def check_published(directory: pathlib.Path) -> None:
     if not (path.is_dir() if name == MANIFESTS else path.is_file()):
       raise ValueError(
         f'{directory} is no published LINAC dataset: it has no {name}. Pass '
-        "a version's folder, such as DATA_DIR/cifar10_linac/seed_42/1.1.0."
+        "a version's folder, such as DATA_DIR/cifar10_linac/seed_42/2.0.0."
       )
 
 

@@ -111,6 +111,11 @@ def test_different_configs_have_different_names(source, a, version, data):
       'mnist_seed_1+use_bias_False+mean_0.1307+std_0.3081',
     ),
     ('cifar10_corrupted/fog_1', {'seed': 1}, 'cifar10_corrupted--fog_1_seed_1'),
+    (
+      'cifar10',
+      {'seed': 3, 'activation': 'tanh', 'arithmetic': 'xla'},
+      'seed_3+activation_tanh+arithmetic_xla',
+    ),
   ],
 )
 def test_names(source, fields, name):
@@ -173,6 +178,7 @@ def test_only_old_versions_need_to_be_named():
     ('mnist\n_seed_1', 'no config'),
     ('seed_1\n', 'no config'),
     ('seed_\u0661', "is spelled 'seed_1'"),
+    ('seed_3+activation_tanh', "pass arithmetic='xla'"),
     ('seed_1+activation_../x', "activation='../x'"),
     ('x' * 300 + '_seed_1', 'characters long'),
   ],

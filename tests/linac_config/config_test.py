@@ -27,7 +27,7 @@ def test_defaults_are_the_papers():
     'eps': 1e-8,
     'decay_alpha': 1e-4,
     'precision': 'float32',
-    'arithmetic': 'xla',
+    'arithmetic': 'canonical',
     'mean': (0.4914, 0.4822, 0.4465),
     'std': (0.2471, 0.2435, 0.2616),
   }

@@ -57,13 +57,13 @@ def data_dir(tmp_path_factory):
       {'config': LinacBuilderConfig()},
       'seed_-2314326399425823309',
     ),
-    ('cifar10_linac/seed_42:1.1.0', {}, 'seed_42'),
+    ('cifar10_linac/seed_42:2.0.0', {}, 'seed_42'),
     ('cifar10_linac', {'config': LinacConfig(seed=42)}, 'seed_42'),
   ],
 )
 def test_every_spelling_of_a_seed(tmp_path, name, arguments, config):
   builder = tfds.builder(name, data_dir=tmp_path, **arguments)
-  assert builder.info.full_name == f'cifar10_linac/{config}/1.1.0'
+  assert builder.info.full_name == f'cifar10_linac/{config}/2.0.0'
   again = pickle.loads(pickle.dumps(builder))
   assert again.info.full_name == builder.info.full_name
   assert again.builder_config.linac == builder.builder_config.linac
@@ -163,7 +163,7 @@ def test_subsplits_and_supervised_pairs(data_dir):
 
 
 def test_read_without_the_code(data_dir):
-  builder = tfds.builder_from_directory(data_dir / NAME / '1.1.0')
+  builder = tfds.builder_from_directory(data_dir / NAME / '2.0.0')
   assert len(builder.as_dataset(split='test')) == 20
 
 
@@ -238,7 +238,7 @@ def test_tfds_build(data_dir, tmp_path):
     capture_output=True,
   )
   ours, theirs = (
-    {p.name: p.read_bytes() for p in (f / NAME / '1.1.0').glob('*linac-*')}
+    {p.name: p.read_bytes() for p in (f / NAME / '2.0.0').glob('*linac-*')}
     for f in (data_dir, tmp_path)
   )
   assert len(ours) == 5

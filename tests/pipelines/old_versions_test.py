@@ -178,6 +178,7 @@ def test_a_build_is_never_continued_under_another_version(lab, tanh, capsys):
   fields = {'activation': 'tanh', 'arithmetic': 'xla'}
   plan = lab.plan(Settings(max_examples_per_split=2), **fields)
   assert plan.version == '2.0.0'
+  assert '+arithmetic_xla' in plan.config_name
   assert not is_published(plan)
   old = open_published(tanh).plan
   assert old.fingerprint != plan.fingerprint

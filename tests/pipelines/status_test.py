@@ -149,8 +149,8 @@ def test_the_folder_of_all_configs_gives_a_line_for_each(lab, begun, capsys):
   lab.run(plan)
   assert main([str(lab.data_dir / 'cifar10_linac')]) == 1
   assert capsys.readouterr().out.splitlines() == [
-    f'{begun.config_name} 1.1.0: stopped, 50 of 120 images',
-    f'{plan.config_name} 1.1.0: finished, 10 of 10 images',
+    f'{begun.config_name} 2.0.0: stopped, 50 of 120 images',
+    f'{plan.config_name} 2.0.0: finished, 10 of 10 images',
   ]
 
 

@@ -236,9 +236,9 @@ HARMS = {
     'dataset_info.json: TFDS cannot load it',
   ),
   'croissant': (
-    lambda d: edit(d / 'croissant.json', 'version', value='2.0.0'),
+    lambda d: edit(d / 'croissant.json', 'version', value='3.0.0'),
     {'metadata'},
-    "croissant.json: version is '2.0.0', expected '1.1.0'",
+    "croissant.json: version is '3.0.0', expected '2.0.0'",
   ),
   'croissant_gone': (
     lambda d: (d / 'croissant.json').unlink(),

@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linac_config import KeylessConfig
-from linac_config.config import ACTIVATIONS, KEY_DERIVATIONS, PRECISIONS
+from linac_config.config import (
+  ACTIVATIONS,
+  ARITHMETICS,
+  KEY_DERIVATIONS,
+  PRECISIONS,
+)
 from pipelines.command_line import options
 from pipelines.command_line.command import Command, mending_command
 from pipelines.plan.settings import Settings
@@ -29,6 +34,7 @@ SPECIAL = {
 FIELDS = {
   'key_derivation': st.sampled_from(KEY_DERIVATIONS),
   'activation': st.sampled_from(ACTIVATIONS),
+  'arithmetic': st.sampled_from(ARITHMETICS),
   'precision': st.sampled_from(PRECISIONS),
   'num_epochs': st.integers(1, 2**20),
   'use_bias': st.booleans(),
@@ -61,12 +67,15 @@ def commands(draw) -> Command:
   """Draws commands with any options."""
   given = {name: draw(value) for name, value in values(Command).items()}
   seeds = st.integers(-(2**63), 2**63 - 1)
+  fields = draw(st.fixed_dictionaries({}, optional=FIELDS))
+  if fields.get('activation', 'relu') != 'relu':
+    fields['arithmetic'] = 'xla'
   return Command(
     **given,
     settings=Settings(
       **{name: draw(value) for name, value in values(Settings).items()}
     ),
-    transform=KeylessConfig(**draw(st.fixed_dictionaries({}, optional=FIELDS))),
+    transform=KeylessConfig(**fields),
     seeds=()
     if given['config_name']
     else draw(st.lists(seeds, min_size=1, max_size=5, unique=True).map(tuple)),

@@ -9,6 +9,7 @@ from pipelines.plan.settings import Settings
 from pipelines.runners.find_runner import find_runner
 from transforms import LinacConfig
 
+# A folder name just has room for all of them.
 NON_DEFAULT = {
   'seed': '-7',
   'key_derivation': 'full',
@@ -22,13 +23,13 @@ NON_DEFAULT = {
   'batch_size': '16',
   'learning_rate': '2e-3',
   'b1': '0.8',
-  'b2': '0.95',
-  'eps': '1e-6',
+  'b2': '0.9',
+  'eps': '0.1',
   'decay_alpha': '0.5',
   'precision': 'float64',
   'arithmetic': 'xla',
   'mean': '0.5,0.5,0.5',
-  'std': '0.25,0.25,0.25',
+  'std': '0.5,0.5,0.5',
 }
 
 
@@ -49,8 +50,8 @@ def test_every_field_of_the_config_is_an_option(joined):
   assert options.parse(argv).configs[0].name == (
     'seed_-7_f64+key_derivation_full+num_layers_6+width_64+num_features_4'
     '+use_bias_False+activation_tanh+representation_layer_1+num_epochs_3'
-    '+batch_size_16+learning_rate_0.002+b1_0.8+b2_0.95+eps_1e-06'
-    '+decay_alpha_0.5+mean_0.5_0.5_0.5+std_0.25_0.25_0.25'
+    '+batch_size_16+learning_rate_0.002+b1_0.8+b2_0.9+eps_0.1'
+    '+decay_alpha_0.5+arithmetic_xla+mean_0.5_0.5_0.5+std_0.5_0.5_0.5'
   )
 
 
@@ -82,13 +83,13 @@ def test_settings():
 
 def test_arithmetic_is_an_option_also_of_a_file(tmp_path, capsys):
   path = tmp_path / 'build.toml'
-  path.write_text("arithmetic = 'canonical'")
-  found = options.parse([f'--config={path}']).transform
-  assert found.arithmetic == 'canonical'
-  replaced = options.parse([f'--config={path}', '--arithmetic=xla']).transform
-  assert replaced.arithmetic == 'xla'
+  path.write_text("arithmetic = 'xla'")
+  found = options.parse([f'--config={path}', '--activation=tanh']).transform
+  assert found.arithmetic == 'xla'
+  replaced = options.parse([f'--config={path}', '--arithmetic=canonical'])
+  assert replaced.transform.arithmetic == 'canonical'
   with pytest.raises(ValueError, match="pass arithmetic='xla'"):
-    options.parse([f'--config={path}', '--activation=tanh'])
+    options.parse(['--activation=tanh'])
   arguments.build_parser().print_help()
   assert '--arithmetic X' in capsys.readouterr().out
 

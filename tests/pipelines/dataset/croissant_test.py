@@ -35,7 +35,7 @@ def test_it_is_valid_and_complete(info):
   dataset = mlc.Dataset(jsonld=json.loads(text))
   metadata = dataset.metadata
   assert not metadata.ctx.issues.report()  # Neither errors nor advice.
-  assert metadata.name == 'cifar10_linac/sample_seed_3+width_64/1.1.0'
+  assert metadata.name == 'cifar10_linac/sample_seed_3+width_64/2.0.0'
   assert metadata.date_published == datetime.datetime(2026, 11, 26)
   assert promise(LinacConfig()) in metadata.description
   assert 'CIFAR-10' in metadata.license[0]

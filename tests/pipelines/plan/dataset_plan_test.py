@@ -116,6 +116,9 @@ def test_the_fingerprint_is_stable():
   """A new release of this project must find what an old one staged."""
   assert PLAN.fingerprint[:16] == 'a53c9aa576bb10d3'
   assert replace(version='1.0.0').fingerprint[:16] == '3c1b048ffaccc7e0'
+  assert replace(version='2.0.0').fingerprint[:16] == 'f310850ee5210aa9'
+  canonical = replace(version='2.0.0', config=KeylessConfig())
+  assert canonical.fingerprint[:16] == 'e1823f674aa65b30'
 
 
 def test_every_field_has_a_value_for_files_that_do_not_mention_it():
