@@ -1,10 +1,11 @@
-"""Compares the throughput of the fit with a baseline and the machine's limits.
+"""Compares the canonical fit with XLA's and with the machine's limit.
 
-  python -m benchmarks.fit
+  python -m benchmarks.fit [--quick]
 
-Each row is measured by new processes, which start together. The same processes
-also measure matrix products, in turn with the fit, so that other work on the
-machine slows both alike.
+Each table is measured by new processes, which start together. They measure all
+fits in turn, so that other work on the machine slows all alike, and between
+them a loop of multiply-adds in registers, the limit of a core. With `--quick`,
+there is one turn instead of four.
 """
 
 from __future__ import annotations
@@ -12,127 +13,131 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import statistics
+import sys
 import time
 
 import numpy as np
 
-IMAGES = 8
-ROUNDS = 4
+IMAGES = 4
 SHAPE = (32, 32, 3)
+# The names of the fits: that of the published notebook, XLA's, and those of our
+# kernels.
+FITS = ('baseline', 'xla', 'avx512', 'avx2')
 
 
-def measure(core, kind, precision, per_batch, barrier, results) -> None:
-  """Measures one process of a row.
+def measure(core, precision, turns, barrier, results) -> None:
+  """Measures one process of a table.
 
   Args:
-    core: The core to run on, or None for any.
-    kind: The name of the fit, `'linac'` or `'baseline'`.
-    precision: The precision of the fit and of the matrix products.
-    per_batch: The number of images per batch.
-    barrier: The barrier at which the processes of a row wait for each other.
-    results: A queue for the result: images/s, FLOP/s of matrix products and
-      bytes/s of copying.
+    core: The core to run on.
+    precision: The precision of the fits.
+    turns: The number of times that each fit is measured.
+    barrier: The barrier at which the processes of a table wait for each other.
+    results: A queue for the rates: a list of images/s for each fit, and of
+      multiply-adds per second under `'limit'`.
   """
-  if core is not None:
-    os.sched_setaffinity(0, {core})
+  os.sched_setaffinity(0, {core})
   os.environ['JAX_PLATFORMS'] = 'cpu'
+  from benchmarks.machine import fma_flops
+
+  images = np.random.default_rng(0).integers(0, 256, (IMAGES, *SHAPE), np.uint8)
+  fits = _fits(precision)
+  for fit in fits.values():
+    fit(images)
+  rates = {name: [] for name in (*fits, 'limit')}
+  for _ in range(turns):
+    for name, fit in fits.items():
+      barrier.wait()
+      start = time.perf_counter()
+      fit(images)
+      rates[name].append(IMAGES / (time.perf_counter() - start))
+    barrier.wait()
+    rates['limit'].append(fma_flops(precision))
+  results.put(rates)
+
+
+def _fits(precision: str) -> dict:
+  """Returns a function of images for each fit that this CPU can do."""
   from benchmarks.baseline import baseline
-  from benchmarks.machine import copy_bandwidth, gemm_flops
   from transforms import LinacConfig, linac
+  from transforms.canonical.fit import kernel_name
 
   config = LinacConfig(precision=precision)
-  images = np.random.default_rng(0).integers(0, 256, (IMAGES, *SHAPE), np.uint8)
+  xla = LinacConfig(precision=precision, arithmetic='xla')
 
-  def fit(images):
-    if kind == 'baseline':
-      for i in range(0, len(images), per_batch):
-        baseline(images[i : i + per_batch], config)
-    else:
-      linac(images, config, images_per_batch=per_batch)
+  def canonical(kernel: str):
+    def fit(images):
+      os.environ['LINAC_KERNEL'] = kernel
+      linac(images, config)
 
-  fit(images[:per_batch])
-  seconds, gemms = 0.0, []
-  for _ in range(ROUNDS):
-    barrier.wait()
-    start = time.perf_counter()
-    fit(images)
-    seconds += time.perf_counter() - start
-    barrier.wait()
-    gemms.append(gemm_flops(precision, seconds=0.5))
-  barrier.wait()
-  copies = copy_bandwidth()
-  results.put((ROUNDS * IMAGES / seconds, statistics.fmean(gemms), copies))
+    return fit
+
+  fits = {'xla': lambda images: linac(images, xla)}
+  if precision == 'float32':
+    fits['baseline'] = lambda images: baseline(images, xla)
+  fastest = kernel_name()
+  for kernel in FITS[2:]:
+    if kernel == 'avx2' or fastest == 'avx512':
+      fits[kernel] = canonical(kernel)
+  return fits
 
 
-def run_row(kind, precision, per_batch, processes, pinned) -> dict:
-  """Runs the processes of a row and adds up their rates."""
+def run_table(precision: str, processes: int, turns: int) -> dict:
+  """Runs the processes of a table and adds up their rates of each turn."""
   context = multiprocessing.get_context('spawn')
   barrier, results = context.Barrier(processes), context.Queue()
-  cores = sorted(os.sched_getaffinity(0))
   workers = [
     context.Process(
-      target=measure,
-      args=(
-        cores[i % len(cores)] if pinned else None,
-        *(kind, precision, per_batch, barrier, results),
-      ),
+      target=measure, args=(core, precision, turns, barrier, results)
     )
-    for i in range(processes)
+    for core in sorted(os.sched_getaffinity(0))[:processes]
   ]
-  # NumPy reads this when a process imports it.
-  os.environ['OPENBLAS_NUM_THREADS'] = '1' if pinned else str(len(cores))
   for worker in workers:
     worker.start()
-  rates, gemms, copies = zip(*(results.get() for _ in workers), strict=True)
+  rates = [results.get() for _ in workers]
   for worker in workers:
     worker.join()
-  from transforms import LinacConfig
-
-  flops = sum(rates) * LinacConfig().flops(SHAPE)
   return {
-    'fit': kind,
-    'precision': precision,
-    'images_per_batch': per_batch,
-    'processes': processes,
-    'pinned': pinned,
-    'images_per_s': round(sum(rates), 2),
-    'gflops': round(flops / 1e9, 1),
-    'gemm_gflops': round(sum(gemms) / 1e9, 1),
-    'of_gemm': round(flops / sum(gemms), 3),
-    'copy_gb_per_s': round(sum(copies) / 1e9, 1),
+    name: np.sum([rate[name] for rate in rates], axis=0) for name in rates[0]
   }
 
 
-def main() -> None:
-  cores = len(os.sched_getaffinity(0))
-  rows = [
-    run_row(*row)
-    for row in [
-      ('baseline', 'float32', 8, 1, False),
-      ('linac', 'float32', 1, 1, False),
-      ('linac', 'float32', 1, 1, True),
-      ('linac', 'float32', 1, cores, False),
-      ('linac', 'float32', 1, cores, True),
-      ('linac', 'float32', 8, cores, True),
-      ('linac', 'float64', 1, cores, False),
-      ('linac', 'float64', 1, cores, True),
-    ]
+def rows(precision: str, processes: int, turns: int) -> list[dict]:
+  """Measures a table: a row for each fit."""
+  from transforms import LinacConfig
+
+  rates = run_table(precision, processes, turns)
+  flops = LinacConfig().flops(SHAPE)
+  return [
+    {
+      'fit': name,
+      'precision': precision,
+      'processes': processes,
+      'images_per_s': round(float(np.median(rates[name])), 2),
+      'against_xla': round(float(np.median(rates[name] / rates['xla'])), 2),
+      'of_limit': round(
+        float(np.median(flops * rates[name] / rates['limit'])), 3
+      ),
+    }
+    for name in FITS
+    if name in rates
   ]
-  print(
-    f'{"fit":9}{"precision":10}batch proc pinned images/s GFLOP/s  of gemm '
-    'copied GB/s'
-  )
-  for r in rows:
-    print(
-      f'{r["fit"]:9}{r["precision"]:10}{r["images_per_batch"]:5}'
-      f'{r["processes"]:5} {r["pinned"]!s:6}{r["images_per_s"]:9}'
-      f'{r["gflops"]:8} {r["of_gemm"]:8.0%}{r["copy_gb_per_s"]:12}'
-    )
-  base = rows[0]['images_per_s']
-  best = rows[4]['images_per_s']
-  print(f'all cores, pinned, float32, against the baseline: {best / base:.2f}x')
-  print(json.dumps({'benchmark': 'fit', 'rows': rows}))
+
+
+def main() -> None:
+  turns = 1 if '--quick' in sys.argv[1:] else 4
+  print('fit      precision processes images/s against xla  of limit')
+  measured = []
+  for precision in ('float32', 'float64'):
+    for processes in sorted({1, len(os.sched_getaffinity(0))}):
+      for r in rows(precision, processes, turns):
+        measured.append(r)
+        print(
+          f'{r["fit"]:9}{r["precision"]:10}{r["processes"]:9}'
+          f'{r["images_per_s"]:9}{r["against_xla"]:12}{r["of_limit"]:10.0%}',
+          flush=True,
+        )
+  print(json.dumps({'benchmark': 'fit', 'rows': measured}))
 
 
 if __name__ == '__main__':

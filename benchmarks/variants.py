@@ -1,10 +1,10 @@
-"""Compares the speed of `fit` on a CPU core with other ways to write it.
+"""Compares the speed of `xla_fit` on a CPU core with other ways to write it.
 
   python -m benchmarks.variants
 
 All variants run in one process on one core, in turn with one another and with
-matrix products. The column `ratio` is the speed relative to that of `fit`, as
-the median over turns.
+matrix products. The column `ratio` is the speed relative to that of `xla_fit`,
+as the median over turns.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ import numpy as np
 import optax
 
 from benchmarks.machine import gemm_flops
-from transforms import LinacConfig, draw, encoding, fit
+from transforms import LinacConfig, draw, encoding
+from transforms.xla_fit import xla_fit
 
 SHAPE = (32, 32, 3)
 IMAGES = 2
 ROUNDS = 15
 _HIGHEST = jax.lax.Precision.HIGHEST
 
-# The options of XLA with which `linac` compiles `fit`.
+# The options of XLA with which `linac` compiles `xla_fit`.
 _WIDE = {'xla_cpu_prefer_vector_width': 512}
 # The name, XLA's options and the arguments of `variant`, which are None for
-# `fit` itself.
+# `xla_fit` itself.
 VARIANTS = (
-  ('fit', _WIDE, None),
-  ('fit, vectors of 256 bits', {}, None),
-  ('fit, fast math', _WIDE | {'xla_cpu_enable_fast_math': True}, None),
+  ('xla_fit', _WIDE, None),
+  ('xla_fit, vectors of 256 bits', {}, None),
+  ('xla_fit, fast math', _WIDE | {'xla_cpu_enable_fast_math': True}, None),
   ('plain JAX, Adam by hand', _WIDE, {}),
   ('  one step an iteration', _WIDE, {'unroll': 1}),
   ('  four steps', _WIDE, {'unroll': 4}),
@@ -56,7 +57,7 @@ def variant(
   unroll=2,
   gathered=False,
 ):
-  """Fits images like `fit`, but in plain JAX and with one change or more.
+  """Fits images like `xla_fit`, but in plain JAX and with one change or more.
 
   Args:
     pixels: The normalised pixel values, row by row.
@@ -140,7 +141,9 @@ def compile_all(config: LinacConfig) -> dict:
   return {
     name: jax.jit(
       functools.partial(
-        fit if arguments is None else functools.partial(variant, **arguments),
+        xla_fit
+        if arguments is None
+        else functools.partial(variant, **arguments),
         config=config,
       ),
       compiler_options=options,
@@ -151,7 +154,7 @@ def compile_all(config: LinacConfig) -> dict:
 
 def main() -> None:
   os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-  config = LinacConfig()
+  config = LinacConfig(arithmetic='xla')
   images = np.random.default_rng(0).integers(0, 256, (IMAGES, *SHAPE), np.uint8)
   pixels, draws = encoding.normalise(images, config), draw(config, SHAPE)
   programs = compile_all(config)
@@ -170,7 +173,7 @@ def main() -> None:
   for name, times in seconds.items():
     rate = IMAGES / statistics.median(times)
     ratio = statistics.median(
-      a / b for a, b in zip(seconds['fit'], times, strict=True)
+      a / b for a, b in zip(seconds['xla_fit'], times, strict=True)
     )
     share = rate * config.flops(SHAPE) / gemm
     print(f'{name:30}{rate:8.2f}{share:9.0%}{ratio:7.2f}')

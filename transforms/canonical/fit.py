@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import functools
 import os
+import time
 import warnings
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
@@ -18,7 +20,7 @@ from jaxtyping import Array, Float
 
 from linac_config.config import LinacConfig
 
-from ..draws import AnyArray, Draws
+from ..draws import AnyArray, Draws, draw
 from . import library
 from .step_numbers import constants, step_numbers
 
@@ -39,26 +41,33 @@ def canonical_fit(
 
   All cores that the process may use share the images.
   """
-  kernel_name()  # Refuses a kernel that does not run here.
+  kernel = kernel_name()  # Refuses one that does not run here.
   _register()
+  if kernel == 'portable':
+    _tell_speed()
+  return tuple(
+    _call(
+      *_arguments(pixels, draws, config),
+      use_bias=config.use_bias,
+      representation_layer=config.representation_layer,
+    )
+  )
+
+
+def _arguments(pixels, draws: Draws, config: LinacConfig) -> list[Array]:
+  """The arguments of the kernel, see `handler.cc`."""
   dtype = np.dtype(config.precision)
   batches = draws.batches(config.batch_size)
-  arguments = [
+  numbers = [
     pixels,
     draws.inputs,
     step_numbers(config, len(batches)),
     constants(config),
     *draws.weights,
   ]
-  arguments = [jax.numpy.asarray(a, dtype) for a in arguments]
-  arguments.insert(2, jax.numpy.asarray(batches, np.int32))
-  return tuple(
-    _call(
-      *arguments,
-      use_bias=config.use_bias,
-      representation_layer=config.representation_layer,
-    )
-  )
+  arguments = [jnp.asarray(number, dtype) for number in numbers]
+  arguments.insert(2, jnp.asarray(batches, jnp.int32))
+  return arguments
 
 
 def kernel_name() -> str:
@@ -155,13 +164,28 @@ batching.primitive_batchers[_fit] = _refuse_vmap
 @functools.cache
 def _register() -> None:
   """Makes the kernel known to JAX, at its first use."""
-  if kernel_name() == 'portable':
-    warnings.warn(
-      'This CPU has no AVX2, so fits run with the portable kernel, which is '
-      'slow: a core takes about TODO s for an image of CIFAR-10 and the '
-      'default config.',
-      stacklevel=3,
-    )
   jax.ffi.register_ffi_target(
     _TARGET, jax.ffi.pycapsule(library.load().linac_fit_1), platform='cpu'
+  )
+
+
+@functools.cache
+def _tell_speed() -> None:
+  """Warns once that the portable kernel is slow, with the rate to expect."""
+  config, shape = LinacConfig(width=64, num_epochs=1), (8, 8, 3)
+  draws = draw(config, shape)
+  pixels = np.zeros((1, 64, 3), np.float32)
+  with jax.ensure_compile_time_eval():
+    arguments = _arguments(pixels, draws, config)
+    fit = functools.partial(_call, use_bias=True, representation_layer=0)
+    jax.block_until_ready(fit(*arguments))  # This compiles.
+    start = time.perf_counter()
+    jax.block_until_ready(fit(*arguments))
+    seconds = time.perf_counter() - start
+  seconds *= LinacConfig().flops((32, 32, 3)) / config.flops(shape)
+  warnings.warn(
+    'This process fits with the portable kernel, because its CPU has no AVX2 '
+    'or LINAC_KERNEL asks for it. Here, a core takes about '
+    f'{seconds:.2g} s for an image of CIFAR-10 and the default config.',
+    stacklevel=3,
   )

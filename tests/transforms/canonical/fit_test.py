@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 import pathlib
+import warnings
+from collections.abc import Iterator
 
 import hypothesis
 import jax
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from tests.transforms.canonical import problems
 from tests.transforms.canonical.problems import GOLDEN, Problem
 from transforms import LinacConfig, draw, encoding, fit, linac
+from transforms.canonical import fit as canonical
 from transforms.canonical import library
 from transforms.canonical.compile import zig_compiler
 from transforms.canonical.fit import kernel_name
@@ -40,14 +43,16 @@ COLOUR = dataclasses.replace(
 
 
 @pytest.fixture(params=KERNELS)
-def kernel(request, monkeypatch) -> str:
+def kernel(request, monkeypatch) -> Iterator[str]:
   """Each kernel that this CPU runs."""
   monkeypatch.setenv('LINAC_KERNEL', request.param)
   try:
     kernel_name()
   except ValueError:
     pytest.skip(f'this CPU does not run {request.param}')
-  return request.param
+  with warnings.catch_warnings():
+    warnings.filterwarnings('ignore', '.*portable kernel')
+    yield request.param
 
 
 @pytest.fixture(scope='session')
@@ -275,6 +280,15 @@ def test_other_devices_are_refused_with_advice():
   program = jax.jit(losses_of).trace(np.zeros((2, 64, 3), np.float32))
   with pytest.raises(NotImplementedError, match="cuda.*arithmetic='xla'"):
     program.lower(lowering_platforms=('cuda',))
+
+
+def test_the_portable_kernel_tells_its_speed_once(monkeypatch, images):
+  monkeypatch.setenv('LINAC_KERNEL', 'portable')
+  canonical._tell_speed.cache_clear()
+  with pytest.warns(UserWarning, match=r'about [\d.]+ s for an image'):
+    linac(images[:1], dataclasses.replace(COLOUR, width=5))
+  # A second warning would be an error.
+  linac(images[:1], dataclasses.replace(COLOUR, width=6))
 
 
 def test_an_unknown_kernel_is_refused(monkeypatch, images):
