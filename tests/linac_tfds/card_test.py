@@ -72,7 +72,7 @@ def test_the_catalogue_page(builder, tmp_path):
     'representation | Tensor | (32, 32, 16) | float16 | Activations',
     'label | ClassLabel |  | int64 | The class of the image in its source.',
     "('representation', 'label')",
-    f'src="cifar10_linac-{TINY.name}-1.1.0.png"',
+    f'src="cifar10_linac-{TINY.name}-2.0.0.png"',
   ):
     assert part in page
   table = next(tmp_path.glob('*.html')).read_text()

@@ -47,7 +47,7 @@ def test_build_load_and_build_again(sample_dir, all_cores):
   assert len(namespace['ds']) == 100
 
   # This is what a build leaves that was killed while it linked files.
-  (directory,) = sample_dir.glob('cifar10_linac/*/1.*')
+  (directory,) = sample_dir.glob('cifar10_linac/*/2.*')
   left = directory / 'features.json.tmp0a1b2c3d'
   left.touch()
   again = start(sample_dir, *CONFIG)
@@ -126,7 +126,7 @@ def test_a_plan_tells_what_a_build_takes_and_writes_nothing(sample_dir):
   assert process.returncode == 0, errors
   assert 'INFO absl: ' in errors  # TFDS's logs.
   assert 'pipelines.runners.local.launch: ' in errors  # The driver's.
-  files = sample_dir.glob('cifar10_linac/*/1.*/*tfrecord*')
+  files = sample_dir.glob('cifar10_linac/*/2.*/*tfrecord*')
   # The size of a PNG differs from image to image.
   assert sum(p.stat().st_size for p in files) == pytest.approx(planned, rel=0.1)
 

@@ -205,10 +205,11 @@ def test_no_flag_of_the_caller_changes_the_bits(images, flag, precision):
 
 def test_products_are_never_rounded_to_less_than_float32(images):
   """Reads the precision in the program, since on a CPU it has no effect."""
-  pixels = encoding.normalise(images, SMALL)
-  draws = draw(SMALL, images.shape[1:])
+  config = dataclasses.replace(SMALL, arithmetic='xla')
+  pixels = encoding.normalise(images, config)
+  draws = draw(config, images.shape[1:])
   with jax.default_matmul_precision('bfloat16'):
-    program = str(jax.make_jaxpr(lambda p: fit(p, draws, SMALL))(pixels))
+    program = str(jax.make_jaxpr(lambda p: fit(p, draws, config))(pixels))
   products = program.count('dot_general[')
   assert products > 8
   assert program.count('precision=(Precision.HIGHEST, Precision.HIGHEST)') == (
