@@ -1,4 +1,4 @@
-"""Trigonometry in decimal numbers, to check results that have few digits."""
+"""Functions of decimal numbers, to check results that have few digits."""
 
 import decimal
 import functools
@@ -42,6 +42,39 @@ def cosine(angle: Decimal, digits: int, quarters: int = 0) -> Decimal:
       n += 2
       term *= -rest * rest / (n * (n - 1))
     return total
+
+
+def chance(number: Decimal, digits: int) -> Decimal:
+  """Returns the error function of a number divided by the root of 2.
+
+  For a number z it is the chance that a standard normal number lies between -z
+  and z. The terms of this series are all positive: `z**(2n + 1)` divided by the
+  product of the odd numbers up to `2n + 1`.
+  """
+  with decimal.localcontext(prec=digits + _GUARD):
+    total, term, n = Decimal(0), number, 1
+    while total + term != total:
+      total += term
+      n += 2
+      term *= number * number / n
+    return total * _density(number, digits)
+
+
+def normal(probability: Decimal, digits: int) -> Decimal:
+  """Returns the number that has a chance, by Newton's method."""
+  with decimal.localcontext(prec=digits + _GUARD):
+    number = probability / _density(Decimal(0), digits)
+    step = number
+    while abs(step) > abs(number) * Decimal(10) ** (-digits // 2):
+      distance = probability - chance(number, digits)
+      step = distance / _density(number, digits)
+      number += step
+    return number
+
+
+def _density(number: Decimal, digits: int) -> Decimal:
+  """Returns the derivative of `chance`."""
+  return (2 / pi(digits)).sqrt() * (-number * number / 2).exp()
 
 
 def is_nearest(value: Decimal, result: float, dtype: type) -> bool:

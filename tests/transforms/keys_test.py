@@ -1,8 +1,11 @@
+from decimal import Decimal
+
 import jax
 import numpy as np
 import pytest
 from scipy import special
 
+from tests.transforms import decimals
 from transforms import keys
 
 SEEDS = [0, 7, 42, -1, 2**31, 2**40 + 7, -2314326399425823309]
@@ -56,6 +59,35 @@ def test_normals_are_near_those_of_jax():
   ours = keys.truncated_normal(keys.root_key(7, 'full'), 2**16, 0.5)
   theirs = jax.random.truncated_normal(jax_key(7), -2, 2, (2**16,), 'float32')
   np.testing.assert_allclose(ours, 0.5 * theirs, rtol=4e-7, atol=1e-12)
+
+
+def test_the_bound_is_the_nearest_float32_number():
+  true = decimals.chance(Decimal(2), 40)
+  assert decimals.is_nearest(true, keys._BOUND, np.float32)
+
+
+def check_normal(word: int, scale: float, number: float):
+  chance = Decimal(keys._BOUND) * ((word >> 9) - 2**22) / 2**22
+  true = decimals.normal(chance, 40) * Decimal(scale)
+  assert decimals.is_nearest(true, number, np.float32)
+
+
+def test_normals_are_exact_and_rounded_once():
+  key, scale = keys.root_key(3, 'full'), 1 / np.sqrt(20)
+  draws = keys.truncated_normal(key, 200, scale).tolist()
+  for word, number in zip(keys.bits(key, 200).tolist(), draws, strict=True):
+    check_normal(word, scale, number)
+
+
+@pytest.mark.parametrize('word', [0, 2**31 - 1, 2**31, 2**31 + 512, 2**32 - 1])
+def test_the_normals_at_the_ends_and_in_the_middle(monkeypatch, word):
+  monkeypatch.setattr(
+    keys, 'bits', lambda key, size: np.full(size, word, np.uint32)
+  )
+  [draw] = keys.truncated_normal(keys.root_key(0, 'full'), 1, 1.0)
+  assert -2 < draw < 2
+  assert (draw == 0) == (word == 2**31)
+  check_normal(word, 1.0, float(draw))
 
 
 def test_normals_are_truncated_without_a_correction_of_the_variance():
