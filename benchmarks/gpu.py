@@ -5,14 +5,13 @@
 The benchmark measures:
 
 - the device's limits: matrix products in each precision, and memory bandwidth;
-- the fit in each precision with various numbers of images per batch, in plain
-  XLA and with the fused kernel, as a share of those limits and as seconds for
-  60,000 images;
+- the fit in each precision with various numbers of images per batch, as a share
+  of those limits and as seconds for 60,000 images;
 - the number of images, out of 1,000, whose float64 representations have other
   bits than on this machine's CPU.
 
-With `--rehearse`, it runs with a tiny network, on a CPU too, where the kernel
-is interpreted. This only tests the program; ignore the figures.
+With `--rehearse`, it runs with a tiny network, on a CPU too. This only tests
+the program; ignore the figures.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from transforms import LinacConfig, draw, encoding, fit, linac
-from transforms.fused import fused_fit
 
 SHAPE = (32, 32, 3)
 _HIGHEST = jax.lax.Precision.HIGHEST
@@ -69,11 +67,10 @@ def limits(size: int) -> dict[str, float]:
   return found
 
 
-def fit_row(kind: str, config: LinacConfig, per_batch: int, peaks) -> dict:
-  """Measures one program on a batch that is on the device already.
+def fit_row(config: LinacConfig, per_batch: int, peaks) -> dict:
+  """Measures the fit of a batch that is on the device already.
 
   Args:
-    kind: The name of the program, `'plain'` or `'fused'`.
     config: The transform.
     per_batch: The number of images in the batch.
     peaks: The device's limits.
@@ -81,22 +78,18 @@ def fit_row(kind: str, config: LinacConfig, per_batch: int, peaks) -> dict:
   images = np.random.default_rng(0).integers(
     0, 256, (per_batch, *SHAPE), np.uint8
   )
-  on_cpu = jax.default_backend() == 'cpu'
-  program = functools.partial(fused_fit, interpret=on_cpu)
-  program = program if kind == 'fused' else fit
-  compiled = jax.jit(functools.partial(program, config=config))
+  compiled = jax.jit(functools.partial(fit, config=config))
   pixels = jnp.asarray(encoding.normalise(images, config))
   draws = jax.device_put(draw(config, SHAPE))
   rate = per_batch / seconds(lambda: compiled(pixels, draws))
   itemsize = jnp.dtype(config.precision).itemsize
   # A step reads and writes the weights and both moments, and reads the weights
-  # again in the forward and the backward pass. Plain XLA also writes and reads
-  # the gradients.
-  passes = 8 if kind == 'fused' else 10
+  # again in the forward and the backward pass. It also writes and reads the
+  # gradients.
+  passes = 10
   steps = config.num_steps(SHAPE[0] * SHAPE[1])
   traffic = passes * steps * config.num_weights(SHAPE[2]) * itemsize
   return {
-    'fit': kind,
     'precision': config.precision,
     'images_per_batch': per_batch,
     'images_per_s': round(rate, 1),
@@ -154,14 +147,12 @@ def main(rehearse: bool) -> None:
   for precision in ('float32', 'float64'):
     config = LinacConfig(precision=precision, **fields)
     with jax.enable_x64(precision == 'float64'):
-      for kind in ('plain', 'fused'):
-        for per_batch in batches:
-          try:
-            rows.append(fit_row(kind, config, per_batch, peaks))
-          except Exception as error:  # Other programs may still succeed.
-            reason = repr(error)[:300]
-            rows.append({'fit': kind, 'precision': precision, 'error': reason})
-          print(rows[-1], flush=True)
+      for per_batch in batches:
+        try:
+          rows.append(fit_row(config, per_batch, peaks))
+        except Exception as error:  # The other rows are still measured.
+          rows.append({'precision': precision, 'error': repr(error)[:300]})
+        print(rows[-1], flush=True)
   config = LinacConfig(precision='float64', **fields)
   count = 4 if rehearse else 1000
   result = {

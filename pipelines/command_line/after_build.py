@@ -45,7 +45,6 @@ def print_summary(
     f'{_work(totals or Counter())}'
     f'  PSNR     {psnr} dB on average\n'
     f'  size     {size_text(size)} in {plan.directory}\n'
-    f'{_mixture(plan, metadata)}'
     f'Load it:\n{_load(plan)}'
   )
   print(printable(text), flush=True)
@@ -86,8 +85,6 @@ def _measures(plan: DatasetPlan) -> str:
     return str(error)
   if bad := sum(metadata.bad_examples.values()):
     text += f', {bad:,} left out'
-  if _is_mixture(plan, metadata):
-    text += ', a mixture of devices or of versions of jaxlib'
   return text
 
 
@@ -155,24 +152,6 @@ def _work(totals: Counter[str]) -> str:
     f'{totals[metrics.SHARDS_REUSED]:,} reused; a worker fits an image in '
     f'{milliseconds / images:.0f} ms\n'
   )
-
-
-def _mixture(plan: DatasetPlan, metadata: Metadata) -> str:
-  """Writes a note if the bits of shards may differ by device or jaxlib."""
-  if not _is_mixture(plan, metadata):
-    return ''
-  devices = ' and '.join(metadata.devices)
-  versions = ' and '.join(metadata.library_versions['jaxlib'])
-  return (
-    f'  mixture  shards come from {devices} under jaxlib {versions};\n'
-    '           float32 bits may differ (--strict_devices refuses a mixture)\n'
-  )
-
-
-def _is_mixture(plan: DatasetPlan, metadata: Metadata) -> bool:
-  """Whether shards from several devices or versions of jaxlib may differ."""
-  makers = len(metadata.devices) * len(metadata.library_versions['jaxlib'])
-  return makers > 1 and plan.config.precision == 'float32'
 
 
 def _psnr(plan: DatasetPlan, metadata: Metadata) -> str:

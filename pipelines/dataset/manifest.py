@@ -57,8 +57,8 @@ class Manifest:
     measures: The values of each of `MEASURES`, one per example, in order.
     representation_sha256: The first 16 hexadecimal digits of the SHA-256 of
       each stored representation.
-    device: The kind of device that fitted the examples.
-    versions: The versions of the libraries on which the bits depend, by name.
+    device: The device that fitted the examples, such as `'cpu'`.
+    versions: The versions of the libraries that fitted them, by name.
     checksum: The SHA-256 of all fields above, or '' before `signed` adds it.
   """
 
@@ -84,11 +84,6 @@ class Manifest:
     fields = dataclasses.asdict(self) | {'checksum': ''}
     digest = hashlib.sha256(json.dumps(fields).encode()).hexdigest()
     return dataclasses.replace(self, checksum=digest)
-
-  @property
-  def made_by(self) -> str:
-    """The device and the version of jaxlib that fitted the shard."""
-    return made_by(self.device, self.versions)
 
   @property
   def num_examples(self) -> int:
@@ -119,14 +114,6 @@ def recorded_facts(example: dict) -> dict:
     **{name: float(example[name]) for name in MEASURES},
     'representation_sha256': array_sha256(example['representation']),
   }
-
-
-def made_by(device: str, versions: dict[str, str]) -> str:
-  """The maker of float32 bits, such as `cpu:avx2 under jaxlib 0.10.2`.
-
-  Shards of different makers may differ in their bits.
-  """
-  return f'{device} under jaxlib {versions.get("jaxlib")}'
 
 
 def array_sha256(array: np.ndarray) -> str:

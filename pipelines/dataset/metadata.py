@@ -60,7 +60,7 @@ class Metadata:
     version: The version of the dataset.
     library_versions: The versions of each library that fitted any shard.
     bad_examples: The number of examples left out of each split.
-    devices: The kinds of devices that fitted any shard.
+    devices: The devices that fitted any shard.
     psnr: The mean, minimum, median and maximum PSNR of each split, in dB.
   """
 

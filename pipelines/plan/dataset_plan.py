@@ -127,12 +127,6 @@ class DatasetPlan:
     return fingerprint.fingerprint(self)
 
   @property
-  def strict_devices(self) -> bool:
-    """Whether all shards must come from one kind of device and one jaxlib."""
-    # Float64 bits are the same on all devices.
-    return self.settings.strict_devices and self.config.precision == 'float32'
-
-  @property
   def num_examples(self) -> int:
     """The number of examples of all splits."""
     return sum(size for _, size in self.splits)

@@ -17,6 +17,8 @@ PLAN_FILE = 'plan.json'
 MANIFESTS = 'manifests'
 # The file with the reasons why a dataset could not be published, one per line.
 FAILURE_FILE = 'failure.txt'
+# A setting of plans of versions 1.x, which is dropped. It changed no example.
+_FORMER_SETTING = 'strict_devices'
 
 
 def save_plan(plan: DatasetPlan) -> None:
@@ -70,4 +72,6 @@ def _upgraded(value: dict) -> dict:
   ):
     if isinstance(value.get(name), dict):
       value[name] = strict_json.plain(defaults) | value[name]
+  if isinstance(value.get('settings'), dict):
+    value['settings'].pop(_FORMER_SETTING, None)
   return value

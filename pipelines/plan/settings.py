@@ -175,11 +175,6 @@ class Settings:
     'skip: leave such examples out and list them (default: %(default)s)',
     choices=('stop', 'skip'),
   )
-  strict_devices: bool = option(
-    False,
-    'refuse to mix float32 shards from several kinds of devices or versions of '
-    'jaxlib, because their bits may differ',
-  )
   private_key_file: str | None = option(
     None,
     'the file that holds the private key of --config_name: an integer of 64 '

@@ -35,14 +35,13 @@ CONFIG = {
   'mean': (0.4914, 0.4822, 0.4465),
   'std': (0.2471, 0.2435, 0.2616),
 }
-# The settings of version 1.0, which its plans held one by one.
+# The settings that plans of version 1.0 held one by one and that still exist.
 _SETTINGS = (
   'storage_dtype',
   'file_format',
   'examples_per_shard',
   'min_psnr',
   'on_bad_example',
-  'strict_devices',
   'images_per_batch',
   'overwrite',
 )

@@ -103,8 +103,8 @@ def _other_seed(plan: DatasetPlan) -> int:
 
 def _refit(plan: DatasetPlan, config: LinacConfig, example: dict) -> Refit:
   """Fits one example again, with the given transform."""
-  # It is fitted alone, because float32 bits depend on the size of the batch on
-  # some devices.
+  # It is fitted alone, because on some devices XLA's float32 bits depend on the
+  # size of the batch.
   fit = start_fit(
     example['image'][None],
     config,

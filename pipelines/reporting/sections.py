@@ -8,7 +8,7 @@ from pipelines.reporting.card import config_table
 from pipelines.reporting.contents import Contents
 from pipelines.reporting.page import Section, Table
 from pipelines.reporting.refits import Refits
-from pipelines.worker.write_shard import device_kind
+from pipelines.worker.write_shard import device_name
 
 
 def make_sections(
@@ -74,7 +74,7 @@ def _refits_text(refits: Refits) -> str:
   fits = refits.fits.values()
   identical = sum(fit.identical for fit in fits)
   text = (
-    f'{len(fits)} images were fitted again on {device_kind()}, and '
+    f'{len(fits)} images were fitted again on {device_name()}, and '
     f'{len(refits.others)} of them under seed {refits.other_seed}, at '
     f'{refits.images_per_second:.1f} images/s in one process. {identical} of '
     'the fits are the stored representations to the bit'
@@ -84,7 +84,7 @@ def _refits_text(refits: Refits) -> str:
   farthest = max(fit.distance for fit in fits)
   return (
     f'{text}; the largest distance from a stored one is {farthest:.2g} of the '
-    'norm. float32 fits differ between machines and programs.'
+    'norm.'
   )
 
 

@@ -227,13 +227,6 @@ def _reasons_against(
       f'published. The others are kept in {plan.staging}: run the same command '
       'with --on_bad_example=skip to publish them without the bad ones.',
     ]
-  makers = sorted({record.made_by for record in records})
-  if plan.strict_devices and len(makers) > 1:
-    return [
-      f'strict_devices is set, but the shards in {plan.staging} come from '
-      f'{", ".join(makers)}; nothing is published. Delete those of all but one '
-      'of them, or leave out --strict_devices.'
-    ]
   good = {split: 0 for split, _ in plan.splits}
   for record in records:
     good[record.shard.split] += record.shard.size - len(record.bad_examples)

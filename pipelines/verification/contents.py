@@ -64,8 +64,9 @@ class Contents:
     if not num_refits:
       no_refits = 'by --quick'
     self._refit.skipped = no_refits or 'no example of the sample can be read'
-    self._drawn = f', drawn with --sample_seed={sample_seed}'
-    self._refit.note = self._drawn
+    self._refit.note = f', drawn with --sample_seed={sample_seed}'
+    if not is_exact(self._plan.config):
+      self._refit.note += f', at most {MAX_DISTANCE} from fits here'
     self._sample = (
       set()
       if no_refits
@@ -201,7 +202,8 @@ class Contents:
         if original := next(originals):
           self._source.add(where, _source_problems(example, original))
         if (shard.split, index) in self._sample:
-          self._check_fit(where, example | {'index': index}, manifest)
+          problems = refit_problems(self._plan, example | {'index': index})
+          self._refit.add(where, problems)
         num_checked += 1
       if num_checked < len(indices):
         raise ValueError('there are fewer examples than recorded')
@@ -226,13 +228,6 @@ class Contents:
       except ValueError as error:
         self._source.add(self._file_name(shard), [str(error)])
     yield from itertools.repeat(None)
-
-  def _check_fit(self, where: str, example: dict, manifest: Manifest) -> None:
-    """Fits an example again and compares it with the stored one."""
-    exact = is_exact(self._plan, manifest)
-    self._refit.add(where, refit_problems(self._plan, example, exact))
-    if not exact:
-      self._refit.note = f'{self._drawn}, at most {MAX_DISTANCE} from fits here'
 
 
 def _file_problems(path: pathlib.Path, manifest: Manifest) -> list[str]:

@@ -29,7 +29,6 @@ class ShardRecord:
       made.
     reused: Whether it was finished before.
     bad_examples: The examples that were left out of it.
-    made_by: The device and the version of jaxlib that fitted it, or `''`.
     error: The reason why it could not be made, or `''`. It lies in the data and
       not in the worker, so that another attempt would not help.
   """
@@ -38,7 +37,6 @@ class ShardRecord:
   sha256: str = ''
   reused: bool = False
   bad_examples: tuple[BadExample, ...] = ()
-  made_by: str = ''
   error: str = ''
 
 
@@ -76,11 +74,7 @@ def _record(
 ) -> ShardRecord:
   """Makes the record of a finished shard."""
   return ShardRecord(
-    shard,
-    manifest.sha256,
-    reused,
-    tuple(manifest.bad_examples),
-    manifest.made_by,
+    shard, manifest.sha256, reused, tuple(manifest.bad_examples)
   )
 
 

@@ -69,7 +69,7 @@ def write_shard(
       bad_examples=records.bad_examples,
       measures=records.measures,
       representation_sha256=records.representation_sha256,
-      device=device_kind(),
+      device=device_name(),
       versions=library_versions(),
     )
   write_manifest(plan, shard, manifest)
@@ -143,22 +143,16 @@ def _pillow_image(image: np.ndarray) -> Image.Image:
   return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
-def device_kind() -> str:
-  """The kind of the device of this process, such as `'gpu:NVIDIA H200'`.
-
-  A GPU has JAX's name. A CPU is named after its largest set of instructions, as
-  in `'cpu:avx2'`, since float32 bits may depend on it.
-  """
+def device_name() -> str:
+  """The name of this process's device: `'cpu'`, or as in `'gpu:NVIDIA L4'`."""
   device = jax.devices()[0]
-  if device.platform != 'cpu':
-    return f'{device.platform}:{device.device_kind}'
-  instructions = np.show_config(mode='dicts')['SIMD Extensions']
-  largest = [*instructions['baseline'], *instructions.get('found', [])][-1]
-  return f'cpu:{largest.lower()}'
+  if device.platform == 'cpu':
+    return 'cpu'
+  return f'{device.platform}:{device.device_kind}'
 
 
 @functools.cache
 def library_versions() -> dict[str, str]:
-  """The versions of libraries on which a representation's bits depend."""
+  """The versions of the libraries that fit, by name."""
   names = ('jax', 'jaxlib', 'numpy', 'scipy', 'flax', 'optax')
   return {name: importlib.metadata.version(name) for name in names}

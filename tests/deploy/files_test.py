@@ -25,7 +25,6 @@ NOT_IN_TEMPLATE = {
   'overwrite',
   'plan',
   'runner',
-  'strict_devices',
   'verbose',
 }
 

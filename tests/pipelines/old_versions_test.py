@@ -14,7 +14,7 @@ from pipelines.command_line import before_build
 from pipelines.command_line.command import Command
 from pipelines.dataset.read_published import open_published
 from pipelines.dataset.state import Depth
-from pipelines.plan.saved_plan import load_plan
+from pipelines.plan.saved_plan import load_plan, save_plan
 from pipelines.plan.settings import Settings
 from pipelines.runners.find_runner import find_runner
 from tests.conftest import REPOSITORY
@@ -125,6 +125,23 @@ def test_an_unfinished_plan_has_its_own_fingerprint(old):
   assert plan.staging == staging
   assert plan.settings.min_psnr == 11
   assert not is_published(plan, Depth.NAMES)
+
+
+@pytest.mark.parametrize('strict', [False, True])
+def test_a_plan_of_version_1_1_0_may_hold_strict_devices(
+  lab, monkeypatch, capsys, strict
+):
+  monkeypatch.setattr(Cifar10Linac, 'VERSION', tfds.core.Version('1.1.0'))
+  plan = lab.plan(arithmetic='xla', dataset_version='1.1.0')
+  save_plan(plan)
+  monkeypatch.setattr(Cifar10Linac, 'VERSION', tfds.core.Version('2.0.0'))
+  path = plan.staging / 'plan.json'
+  saved = json.loads(path.read_text())
+  saved['settings']['strict_devices'] = strict
+  path.write_text(json.dumps(saved))
+  assert load_plan(str(plan.staging)) == plan
+  assert status.main([str(plan.staging)]) == 1
+  assert '1.1.0: stopped' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('name', ['float32', 'private'])

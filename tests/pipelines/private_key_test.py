@@ -171,6 +171,13 @@ def test_all_spellings_of_the_key_are_found():
     # The last layer is the reconstruction, which is similar for all keys.
     {'representation_layer': 2, 'num_epochs': 20},
     {'representation_layer': 2, 'num_epochs': 20, 'precision': 'float32'},
+    {'arithmetic': 'xla', 'precision': 'float32'},
+    {
+      'arithmetic': 'xla',
+      'precision': 'float32',
+      'representation_layer': 2,
+      'num_epochs': 20,
+    },
   ],
 )
 def test_another_key_cannot_go_on(lab, key_file, fields):

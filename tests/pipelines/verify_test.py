@@ -11,19 +11,24 @@ import pytest
 import tensorflow_datasets as tfds
 
 from linac_tfds import Cifar10Linac
+from linac_tfds.schema import MEASURES
 from pipelines.dataset.read_published import open_published
 from pipelines.dataset.stored_examples import read_examples
 from pipelines.files.storage import file_sha256
 from pipelines.files.tfrecord import read_records, write_records
 from pipelines.plan.saved_plan import save_plan
 from pipelines.plan.settings import Settings
+from pipelines.verification.refit import refit_problems
 from pipelines.verify import main
-from pipelines.worker.write_shard import device_kind, write_shard
+from pipelines.worker.write_shard import write_shard
+from tests.pipelines.conftest import with_settings
 
 KINDS = {
   'tfrecord': {},
   'array_record': {'file_format': 'array_record'},
   'float32': {'precision': 'float32'},
+  'xla': {'arithmetic': 'xla'},
+  'xla_float32': {'arithmetic': 'xla', 'precision': 'float32'},
 }
 SHARD = 'cifar10_linac-train.tfrecord-00001-of-00002'
 MANIFEST = f'manifests/{SHARD}.json'
@@ -216,7 +221,7 @@ HARMS = {
   'metadata_devices': (
     lambda d: edit(d / 'metadata.json', 'devices', value=['gpu:H200']),
     {'metadata'},
-    f"devices is ['gpu:H200'], expected ['{device_kind()}']",
+    "devices is ['gpu:H200'], expected ['cpu']",
   ),
   'layout': (
     lambda d: edit(d / 'metadata.json', 'shard_stops', 0, 1, value=[1, 8]),
@@ -311,26 +316,77 @@ def test_a_forgery_whose_manifest_holds_is_named(dataset, verify, forgery):
   assert status == 1
 
 
+def nudge(examples):
+  """Changes the last bit of one stored number."""
+  stored = np.array(examples[3]['representation'])
+  stored[0, 0, 0] = np.nextafter(stored[0, 0, 0], np.float16(np.inf))
+  examples[3]['representation'] = stored
+
+
 @pytest.mark.parametrize(
-  ('factor', 'device', 'failed'),
+  ('dataset', 'alter', 'failed'),
   [
-    (1.01, device_kind(), {'refit'}),
-    (1.01, 'gpu:H200', set()),
-    (1.5, 'gpu:H200', {'refit'}),
-    (np.nan, 'gpu:H200', {'refit'}),
+    ('float32', nudge, {'refit'}),
+    ('tfrecord', nudge, {'refit'}),
+    ('xla', nudge, {'refit'}),
+    ('xla_float32', nudge, set()),
+    ('xla_float32', scale(1.01), set()),
+    ('xla_float32', scale(1.5), {'refit'}),
+    ('xla_float32', scale(np.nan), {'refit'}),
   ],
+  indirect=['dataset'],
 )
-@pytest.mark.parametrize('dataset', ['float32'], indirect=True)
-def test_float32_is_exact_only_where_it_was_fitted(
-  dataset, verify, factor, device, failed
+def test_only_float32_fits_by_xla_may_have_other_bits(
+  dataset, verify, alter, failed
 ):
-  forge(dataset, scale(factor))
+  forge(dataset, alter)
+  # Another device is no excuse.
   for path in dataset.glob('manifests/*'):
-    edit(path, 'device', value=device)
-  edit(dataset / 'metadata.json', 'devices', value=[device])
+    edit(path, 'device', value='gpu:H200')
+  edit(dataset / 'metadata.json', 'devices', value=['gpu:H200'])
   _, results, output = verify()
   assert failed_of(results) == failed
   assert ('train[3]' in output) == bool(failed)
+  assert ('at most 0.35 from fits here' in output) == (
+    'arithmetic_xla' in str(dataset) and '_f64' not in str(dataset)
+  )
+
+
+@pytest.mark.parametrize(
+  ('dataset', 'bits', 'failed'),
+  [
+    ('float32', 1, True),
+    ('tfrecord', 1, True),
+    ('xla', 1, False),
+    ('xla', 9, True),
+  ],
+  indirect=['dataset'],
+)
+@pytest.mark.parametrize('measure', MEASURES)
+def test_a_measure_may_be_rounded_otherwise_by_xla(
+  dataset, verify, bits, failed, measure
+):
+  def alter(examples):
+    value = np.array([examples[3][measure]], np.float32)
+    examples[3][measure] = (value.view(np.int32) + bits).view(np.float32)[0]
+
+  forge(dataset, alter)
+  results = verify()[1]
+  assert (results['refit'] == 'FAILED') == failed
+
+
+@pytest.mark.parametrize(
+  ('dataset', 'refused'),
+  [('float32', True), ('xla', False), ('xla_float32', False)],
+  indirect=['dataset'],
+)
+def test_a_fit_by_xla_may_have_had_a_higher_psnr_elsewhere(dataset, refused):
+  plan = open_published(dataset).plan
+  path = dataset / plan.file_name(plan.shards()[0])
+  example = next(read_examples(plan, path)) | {'index': 0}
+  psnr = float(example['psnr'])
+  problems = refit_problems(with_settings(plan, min_psnr=psnr + 0.1), example)
+  assert bool(problems) == refused
 
 
 def test_a_sample_is_drawn_again_by_its_seed(dataset, verify):

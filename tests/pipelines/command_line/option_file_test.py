@@ -27,7 +27,7 @@ def test_keys_are_options(parse):
     mean = [0.5, 0.5, 0.5]
     splits = ['train', 'test']
     max_examples_per_split = 5
-    strict_devices = true
+    check_hashes = true
     overwrite = false
   """)
   (config,) = command.configs
@@ -37,7 +37,7 @@ def test_keys_are_options(parse):
   )
   assert command.settings.splits == ('train', 'test')
   assert command.settings.max_examples_per_split == 5
-  assert command.settings.strict_devices
+  assert command.settings.check_hashes
   assert not command.settings.overwrite
 
 
@@ -82,6 +82,7 @@ def test_options_of_a_runner(parse):
   ('text', 'message'),
   [
     ('sed = 1', r"build.toml: 'sed' is no option. Did you mean seed\?"),
+    ('strict_devices = true', "build.toml: 'strict_devices' is no option"),
     ('job_nam = 1', 'Did you mean job_name'),
     ("config = 'other.toml'", "'config' is no option"),
     ('[transform]\nseed = 1', "'transform' is no option"),

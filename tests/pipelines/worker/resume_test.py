@@ -1,70 +1,96 @@
-"""A dataset whose shards were made by different devices."""
+"""A worker continues what others began, on other devices and with one key."""
 
 import dataclasses
 
+import numpy as np
+import pytest
+
+from linac_tfds import Cifar10Linac, LinacBuilderConfig
 from pipelines.command_line import after_build
 from pipelines.dataset.manifest import (
   manifest_path,
   read_manifest,
   write_manifest,
 )
-from pipelines.plan.saved_plan import FAILURE_FILE, save_plan
+from pipelines.dataset.metadata import read_metadata
+from pipelines.plan.saved_plan import save_plan
 from pipelines.plan.settings import Settings
-from pipelines.runners.pipeline import finalise
+from pipelines.preparation.make_plan import make_plan
+from pipelines.worker.fit_examples import fit_examples
+from pipelines.worker.read_source import read_source
+from pipelines.worker.resume import why_not_resume
 from pipelines.worker.task import finish_shards
-from pipelines.worker.write_shard import device_kind
-from tests.pipelines.conftest import with_settings
+from pipelines.worker.write_shard import write_shard
+from tests.pipelines.conftest import TINY
+
+FEW = Settings(max_examples_per_split=4, examples_per_shard=2)
 
 
-def started_elsewhere(lab, precision, strict=False):
-  """Makes a plan whose first shard claims to come from another device."""
-  plan = lab.plan(Settings(examples_per_shard=30), precision=precision)
+@pytest.mark.parametrize('arithmetic', ['canonical', 'xla'])
+def test_other_devices_and_libraries_are_only_recorded(lab, capsys, arithmetic):
+  plan = lab.plan(FEW, precision='float32', arithmetic=arithmetic)
   save_plan(plan)
   first = plan.shards()[0]
   list(finish_shards((first,)))
   manifest = read_manifest(plan, first)
-  assert manifest.device == device_kind()
-  assert manifest.device.startswith('cpu:')
   manifest_path(plan, first).unlink()
-  write_manifest(plan, first, dataclasses.replace(manifest, device='gpu:X'))
-  return with_settings(plan, strict_devices=strict)
-
-
-def test_a_mixture_is_reported(lab, capsys):
-  plan = started_elsewhere(lab, 'float32')
+  versions = manifest.versions | {'jaxlib': '0.1'}
+  write_manifest(
+    plan,
+    first,
+    dataclasses.replace(manifest, device='gpu:X', versions=versions),
+  )
   lab.run(plan)
   after_build.print_summary(plan)
-  output = capsys.readouterr().out
-  assert f'shards come from {device_kind()} and gpu:X under jaxlib' in output
-  after_build.print_summaries([plan], {})
-  assert 'a mixture of devices' in capsys.readouterr().out
+  assert 'gpu:X' not in capsys.readouterr().out
+  metadata = read_metadata(plan.directory)
+  assert metadata.devices == ['cpu', 'gpu:X']
+  assert metadata.library_versions['jaxlib'][0] == '0.1'
 
 
-def test_a_mixture_is_refused_before_anything_is_fitted(lab):
-  plan = started_elsewhere(lab, 'float32', strict=True)
-  lab.run(plan)
-  reason = (plan.staging / FAILURE_FILE).read_text()
-  assert 'has shards of gpu:X under jaxlib' in reason
-  assert f'here is {device_kind()}' in reason
-  assert len(list(plan.staging.glob('*tfrecord*'))) == 1
-  assert not plan.directory.exists()
+def nudge(representation):
+  """Changes the last bit of one number."""
+  nudged = np.array(representation)
+  nudged[0, 0, 0] = np.nextafter(nudged[0, 0, 0], np.float16(np.inf))
+  return nudged
 
 
-def test_a_mixture_that_workers_make_at_once_is_not_published(lab):
-  plan = started_elsewhere(lab, 'float32')
-  records = [r for s in plan.shards() for r in finish_shards((s,))]
-  strict = with_settings(plan, strict_devices=True)
-  save_plan(strict)
-  finalise(str(plan.staging), records)
-  reason = (plan.staging / FAILURE_FILE).read_text()
-  assert f'come from {device_kind()} under jaxlib' in reason
-  assert 'Delete those of all but one' in reason
+def scale(factor):
+  return lambda representation: representation * np.float16(factor)
 
 
-def test_float64_may_be_mixed(lab, capsys):
-  plan = lab.plan(Settings(strict_devices=True))
-  assert not plan.strict_devices
-  plan = started_elsewhere(lab, 'float64')
-  lab.run(plan)
-  after_build.print_summary(plan)
-  assert 'come from' not in capsys.readouterr().out
+@pytest.mark.parametrize(
+  ('arithmetic', 'precision', 'layer', 'alter', 'resumes'),
+  [
+    ('canonical', 'float32', 1, nudge, False),
+    ('canonical', 'float64', 1, nudge, False),
+    ('xla', 'float64', 1, nudge, True),
+    ('xla', 'float64', 1, scale(1.01), False),
+    ('xla', 'float32', 1, scale(1.01), True),
+    ('xla', 'float32', 1, scale(1.5), False),
+    # The last layer is the reconstruction, which is similar for all keys.
+    ('xla', 'float32', 2, nudge, False),
+  ],
+)
+def test_how_far_a_fit_may_be_from_that_of_the_same_key(
+  lab, tmp_path, arithmetic, precision, layer, alter, resumes
+):
+  key_file = tmp_path / 'key'
+  key_file.write_text('12345')
+  fields = {name: value for name, value in TINY.items() if name != 'seed'}
+  fields |= {'arithmetic': arithmetic, 'precision': precision}
+  config = LinacBuilderConfig(
+    private_name='mine', **fields | {'representation_layer': layer}
+  )
+  plan = make_plan(
+    Cifar10Linac(config=config, data_dir=lab.data_dir),
+    dataclasses.replace(FEW, private_key_file=str(key_file)),
+  )
+  save_plan(plan)
+  shard = plan.shards()[0]
+  source = read_source(plan, shard.split, shard.start, shard.stop)
+  examples = list(fit_examples(plan, source))
+  examples[0]['representation'] = alter(examples[0]['representation'])
+  write_shard(plan, shard, iter(examples))
+  reason = why_not_resume(plan)
+  assert ('private key is not the one' in reason) != resumes
