@@ -5,7 +5,7 @@ The keys are the names of options, without dashes:
 source = 'cifar10'
 seeds = '0:10'
 data_dir = '/data'
-overwrite = true
+check_hashes = true
 """
 
 from __future__ import annotations
