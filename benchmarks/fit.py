@@ -20,16 +20,14 @@ import numpy as np
 
 IMAGES = 4
 SHAPE = (32, 32, 3)
-# The names of the fits: that of the published notebook, XLA's, and those of our
-# kernels.
-FITS = ('baseline', 'xla', 'avx512', 'avx2')
 
 
-def measure(core, precision, turns, barrier, results) -> None:
+def measure(core, names, precision, turns, barrier, results) -> None:
   """Measures one process of a table.
 
   Args:
     core: The core to run on.
+    names: The names of the fits.
     precision: The precision of the fits.
     turns: The number of times that each fit is measured.
     barrier: The barrier at which the processes of a table wait for each other.
@@ -41,7 +39,7 @@ def measure(core, precision, turns, barrier, results) -> None:
   from benchmarks.machine import fma_flops
 
   images = np.random.default_rng(0).integers(0, 256, (IMAGES, *SHAPE), np.uint8)
-  fits = _fits(precision)
+  fits = {name: _fit(name, precision) for name in names}
   for fit in fits.values():
     fit(images)
   rates = {name: [] for name in (*fits, 'limit')}
@@ -56,39 +54,41 @@ def measure(core, precision, turns, barrier, results) -> None:
   results.put(rates)
 
 
-def _fits(precision: str) -> dict:
-  """Returns a function of images for each fit that this CPU can do."""
+def _fit(name: str, precision: str):
+  """Returns a function of images that fits them."""
   from benchmarks.baseline import baseline
   from transforms import LinacConfig, linac
+
+  xla = LinacConfig(precision=precision, arithmetic='xla')
+  if name == 'baseline':
+    return lambda images: baseline(images, xla)
+  if name == 'xla':
+    return lambda images: linac(images, xla)
+
+  def fit(images):
+    os.environ['LINAC_KERNEL'] = name
+    linac(images, LinacConfig(precision=precision))
+
+  return fit
+
+
+def kernels() -> list[str]:
+  """Returns the names of this CPU's canonical kernels, except the portable."""
   from transforms.canonical.fit import kernel_name
 
-  config = LinacConfig(precision=precision)
-  xla = LinacConfig(precision=precision, arithmetic='xla')
-
-  def canonical(kernel: str):
-    def fit(images):
-      os.environ['LINAC_KERNEL'] = kernel
-      linac(images, config)
-
-    return fit
-
-  fits = {'xla': lambda images: linac(images, xla)}
-  if precision == 'float32':
-    fits['baseline'] = lambda images: baseline(images, xla)
-  fastest = kernel_name()
-  for kernel in FITS[2:]:
-    if kernel == 'avx2' or fastest == 'avx512':
-      fits[kernel] = canonical(kernel)
-  return fits
+  names = ['avx512', 'avx2']
+  return names[names.index(kernel_name()) :]
 
 
-def run_table(precision: str, processes: int, turns: int) -> dict:
+def run_table(
+  names: list[str], precision: str, processes: int, turns: int
+) -> dict[str, np.ndarray]:
   """Runs the processes of a table and adds up their rates of each turn."""
   context = multiprocessing.get_context('spawn')
   barrier, results = context.Barrier(processes), context.Queue()
   workers = [
     context.Process(
-      target=measure, args=(core, precision, turns, barrier, results)
+      target=measure, args=(core, names, precision, turns, barrier, results)
     )
     for core in sorted(os.sched_getaffinity(0))[:processes]
   ]
@@ -106,7 +106,10 @@ def rows(precision: str, processes: int, turns: int) -> list[dict]:
   """Measures a table: a row for each fit."""
   from transforms import LinacConfig
 
-  rates = run_table(precision, processes, turns)
+  # The baseline is a program for float32.
+  names = ['baseline'] if precision == 'float32' else []
+  names += ['xla', *kernels()]
+  rates = run_table(names, precision, processes, turns)
   flops = LinacConfig().flops(SHAPE)
   return [
     {
@@ -119,8 +122,7 @@ def rows(precision: str, processes: int, turns: int) -> list[dict]:
         float(np.median(flops * rates[name] / rates['limit'])), 3
       ),
     }
-    for name in FITS
-    if name in rates
+    for name in names
   ]
 
 

@@ -13,8 +13,11 @@ import subprocess
 import tempfile
 import time
 
+import numpy as np
+
 from benchmarks.drawn import build_command, prepare
-from benchmarks.fit import run_row
+from benchmarks.fit import kernels, run_table
+from transforms import LinacConfig
 
 EXAMPLES = 512
 
@@ -36,28 +39,31 @@ def build() -> tuple[float, list[float]]:
 
 def main() -> None:
   cores = len(os.sched_getaffinity(0))
-  row = ('linac', 'float32', 1, cores, True)
-  before = run_row(*row)
+  kernel = kernels()[0]
+  table = ([kernel], 'float32', cores, 8)
+  before = run_table(*table)
   seconds, finished = build()
   first = finished[0]
   # Workers run out of shards one after the other. In the tail, only some work.
   tail = finished[-1] - finished[-cores]
-  after = run_row(*row)
-  alone = (before['images_per_s'] + after['images_per_s']) / 2
-  gemm = (before['gemm_gflops'] + after['gemm_gflops']) / 2
+  after = run_table(*table)
+  alone, limit = (
+    float(np.median([*before[name], *after[name]]))
+    for name in (kernel, 'limit')
+  )
   rate = EXAMPLES / seconds
   # When the first shard is finished, each core has about finished one shard of
   # 32 images.
   steady = (EXAMPLES - 32 * cores) / (seconds - first)
-  flops = before['gflops'] / before['images_per_s']
-  print('                          images/s  of the fit alone  of gemm')
+  flops = LinacConfig().flops((32, 32, 3))
+  print('                          images/s  of the fit alone  of limit')
   for name, value in [
     ('fit alone', alone),
     ('build, start to published', rate),
     ('build, after first shards', steady),
   ]:
     print(
-      f'{name:26}{value:8.2f}{value / alone:15.0%}{value * flops / gemm:13.0%}'
+      f'{name:26}{value:8.2f}{value / alone:15.0%}{value * flops / limit:14.0%}'
     )
   print(f'first shard after {first:.1f} s, last worker alone for {tail:.1f} s')
   result = {

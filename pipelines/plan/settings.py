@@ -156,8 +156,9 @@ class Settings:
   images_per_batch: int | None = option(
     None,
     'the number of images that one call to the device fits; it changes only '
-    'the speed (default: 1 on a CPU core; on an accelerator, as many as its '
-    'memory holds)',
+    'the speed, and with --arithmetic=xla also float32 bits on an accelerator '
+    '(default: 1 on a CPU, where each core has a worker; on an accelerator, as '
+    'many as its memory holds)',
     metavar='N',
     check=at_least_one,
   )

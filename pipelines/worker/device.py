@@ -49,11 +49,15 @@ def set_up(accelerated: bool, compilation_cache: str | None) -> None:
 def images_per_batch(plan: DatasetPlan) -> int:
   """The number of images to fit by one call to the device.
 
-  It is the plan's number, or else the number that the device's memory holds.
+  It is the plan's number, or else the number that an accelerator's memory holds
+  or 1 on a CPU. More would make the kernel use more cores than one, but the
+  other cores have workers of their own.
   """
-  return plan.settings.images_per_batch or default_images_per_batch(
-    plan.config, plan.source.schema.shape
-  )
+  if plan.settings.images_per_batch:
+    return plan.settings.images_per_batch
+  if jax.default_backend() == 'cpu':
+    return 1
+  return default_images_per_batch(plan.config, plan.source.schema.shape)
 
 
 def _leave_gpus_to_jax() -> None:
