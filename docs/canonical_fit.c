@@ -5,7 +5,8 @@
    docs/reproducibility.md. Compile it for either precision, without contraction
    of products and sums, and with a correctly rounded `fma`:
 
-     cc -O2 -ffp-contract=off -DNUMBER=float -shared -fPIC canonical_fit.c -lm */
+     cc -O2 -ffp-contract=off -DNUMBER=float -shared -fPIC canonical_fit.c -lm
+ */
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -16,13 +17,13 @@ typedef NUMBER T;
 typedef struct {
   int64_t inputs, outputs;
   int has_bias;
-  T *weights; /* [inputs][outputs], and so are both moments */
+  T* weights; /* [inputs][outputs], and so are both moments */
   T *mean, *square;
   T *bias, *bias_mean, *bias_square; /* [outputs] */
 } Layer;
 
 /* x [pixels][inputs] -> z [pixels][outputs]; ReLU after hidden layers. */
-static void forward(const Layer *a, const T *x, T *z, int64_t pixels,
+static void forward(const Layer* a, const T* x, T* z, int64_t pixels,
                     int hidden) {
   for (int64_t p = 0; p < pixels; p++)
     for (int64_t c = 0; c < a->outputs; c++) {
@@ -35,7 +36,7 @@ static void forward(const Layer *a, const T *x, T *z, int64_t pixels,
 }
 
 /* One parameter's step of Adam with the gradient g. */
-static void adam(T g, T *w, T *m, T *v, const T *step, const T *constants) {
+static void adam(T g, T* w, T* m, T* v, const T* step, const T* constants) {
   const T b1 = constants[0], rest1 = constants[1], b2 = constants[2];
   const T rest2 = constants[3], eps = constants[4];
   *m = fma(b1, *m, rest1 * g);
@@ -45,7 +46,7 @@ static void adam(T g, T *w, T *m, T *v, const T *step, const T *constants) {
 }
 
 /* The gradient of a layer's inputs x, which are outputs of a ReLU. */
-static void backward(const Layer *a, const T *x, const T *d, T *dx,
+static void backward(const Layer* a, const T* x, const T* d, T* dx,
                      int64_t pixels) {
   for (int64_t p = 0; p < pixels; p++)
     for (int64_t k = 0; k < a->inputs; k++) {
@@ -57,8 +58,8 @@ static void backward(const Layer *a, const T *x, const T *d, T *dx,
 }
 
 /* Updates a layer by the gradient d of its outputs. */
-static void update(Layer *a, const T *x, const T *d, int64_t pixels,
-                   const T *step, const T *constants) {
+static void update(Layer* a, const T* x, const T* d, int64_t pixels,
+                   const T* step, const T* constants) {
   for (int64_t c = 0; c < a->outputs; c++) {
     for (int64_t k = 0; k < a->inputs; k++) {
       T sum = 0;
@@ -75,24 +76,24 @@ static void update(Layer *a, const T *x, const T *d, int64_t pixels,
   }
 }
 
-static T *zeros(int64_t size) { return calloc(size, sizeof(T)); }
+static T* zeros(int64_t size) { return calloc(size, sizeof(T)); }
 
 /* weights: of all layers, one after the other; targets [pixels][channels];
    inputs [pixels][features]; batches [steps][batch]; step_numbers [steps][3];
    representation [pixels][units]; outputs [pixels][channels]; losses [steps].
    A fit of a few images leaks nothing that matters: memory is not freed. */
-void canonical_fit(const T *weights, const T *targets, const T *inputs,
-                   const int32_t *batches, const T *step_numbers,
-                   const T *constants, int64_t steps, int64_t batch,
+void canonical_fit(const T* weights, const T* targets, const T* inputs,
+                   const int32_t* batches, const T* step_numbers,
+                   const T* constants, int64_t steps, int64_t batch,
                    int64_t pixels, int64_t features, int64_t width,
                    int64_t layers, int64_t channels, int use_bias,
-                   int64_t representation_layer, T *representation, T *outputs,
-                   T *losses) {
-  Layer *net = calloc(layers + 1, sizeof(Layer));
-  T **x = calloc(layers + 2, sizeof(T *)); /* x[l]: the inputs of layer l */
+                   int64_t representation_layer, T* representation, T* outputs,
+                   T* losses) {
+  Layer* net = calloc(layers + 1, sizeof(Layer));
+  T** x = calloc(layers + 2, sizeof(T*)); /* x[l]: the inputs of layer l */
   const int64_t widest = width > channels ? width : channels;
   for (int64_t l = 0; l <= layers; l++) {
-    Layer *a = &net[l];
+    Layer* a = &net[l];
     a->inputs = l ? width : features;
     a->outputs = l < layers ? width : channels;
     a->has_bias = use_bias || l == layers; /* The output layer always has it. */
@@ -107,7 +108,7 @@ void canonical_fit(const T *weights, const T *targets, const T *inputs,
   T *d = zeros(batch * widest), *dx = zeros(batch * widest);
 
   for (int64_t s = 0; s < steps; s++) {
-    const int32_t *grid = batches + s * batch;
+    const int32_t* grid = batches + s * batch;
     for (int64_t p = 0; p < batch; p++)
       for (int64_t f = 0; f < features; f++)
         x[0][p * features + f] = inputs[grid[p] * features + f];
@@ -126,7 +127,7 @@ void canonical_fit(const T *weights, const T *targets, const T *inputs,
     for (int64_t l = layers; l >= 0; l--) {
       if (l) backward(&net[l], x[l], d, dx, batch);
       update(&net[l], x[l], d, batch, step_numbers + 3 * s, constants);
-      T *swap = d;
+      T* swap = d;
       d = dx, dx = swap;
     }
   }
@@ -137,6 +138,5 @@ void canonical_fit(const T *weights, const T *targets, const T *inputs,
   const int64_t units = net[representation_layer].outputs;
   for (int64_t i = 0; i < pixels * units; i++)
     representation[i] = x[representation_layer + 1][i];
-  for (int64_t i = 0; i < pixels * channels; i++)
-    outputs[i] = x[layers + 1][i];
+  for (int64_t i = 0; i < pixels * channels; i++) outputs[i] = x[layers + 1][i];
 }

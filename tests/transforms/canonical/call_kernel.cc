@@ -32,8 +32,8 @@ struct Buffers {
     int64_t* shape = dims[count];
     shape[0] = a, shape[1] = b, shape[2] = c;
     void* data = malloc(a * b * c * bytes_each);
-    buffers[count] = {XLA_FFI_Buffer_STRUCT_SIZE, nullptr, dtype, data, rank,
-                      shape};
+    buffers[count] = {
+        XLA_FFI_Buffer_STRUCT_SIZE, nullptr, dtype, data, rank, shape};
     pointers[count] = &buffers[count];
     count++;
     return data;

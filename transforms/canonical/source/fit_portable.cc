@@ -53,7 +53,8 @@ struct Vector {
     return map([&](int i) { return root(a.lanes[i]); });
   }
   static LINAC_INLINE R fma(R a, R b, R c) {
-    return map([&](int i) { return fused(a.lanes[i], b.lanes[i], c.lanes[i]); });
+    return map(
+        [&](int i) { return fused(a.lanes[i], b.lanes[i], c.lanes[i]); });
   }
   static LINAC_INLINE T fma(T a, T b, T c) { return fused(a, b, c); }
   static LINAC_INLINE R relu(R a) {
@@ -72,7 +73,7 @@ struct Vector {
 
 }  // namespace
 
-extern const Kernels portable_kernels = {
-    "portable", kernel<Vector<float>>(), kernel<Vector<double>>()};
+extern const Kernels portable_kernels = {"portable", kernel<Vector<float>>(),
+                                         kernel<Vector<double>>()};
 
 }  // namespace linac

@@ -204,26 +204,26 @@ XLA_FFI_Error* fit(const Call& call) {
   const int64_t units = problem.representation_layer == problem.layers
                             ? problem.channels
                             : problem.width;
-  bool fits = has_shape(targets, type, 3, images, pixels, problem.channels) &&
-              has_shape(inputs, type, 2, pixels, problem.features) &&
-              has_shape(batches, XLA_FFI_DataType_S32, 2, steps, problem.batch) &&
-              has_shape(call.argument(3), type, 2, steps, 3) &&
-              has_shape(call.argument(4), type, 1, 7) &&
-              has_shape(call.result(0), type, 3, images, pixels, units) &&
-              has_shape(call.result(1), type, 3, images, pixels,
-                        problem.channels) &&
-              has_shape(call.result(2), type, 2, images, steps) &&
-              problem.representation_layer >= 0 &&
-              problem.representation_layer <= problem.layers &&
-              problem.batch > 0 && pixels % problem.batch == 0;
-  const T** weights = static_cast<const T**>(
-      malloc((problem.layers + 1) * sizeof(const T*)));
+  bool fits =
+      has_shape(targets, type, 3, images, pixels, problem.channels) &&
+      has_shape(inputs, type, 2, pixels, problem.features) &&
+      has_shape(batches, XLA_FFI_DataType_S32, 2, steps, problem.batch) &&
+      has_shape(call.argument(3), type, 2, steps, 3) &&
+      has_shape(call.argument(4), type, 1, 7) &&
+      has_shape(call.result(0), type, 3, images, pixels, units) &&
+      has_shape(call.result(1), type, 3, images, pixels, problem.channels) &&
+      has_shape(call.result(2), type, 2, images, steps) &&
+      problem.representation_layer >= 0 &&
+      problem.representation_layer <= problem.layers && problem.batch > 0 &&
+      pixels % problem.batch == 0;
+  const T** weights =
+      static_cast<const T**>(malloc((problem.layers + 1) * sizeof(const T*)));
   if (!weights) return call.error(XLA_FFI_Error_Code_RESOURCE_EXHAUSTED, "");
   for (int64_t l = 0; l <= problem.layers; l++) {
     const XLA_FFI_Buffer& matrix = call.argument(kWeights + l);
-    fits &= has_shape(matrix, type, 2,
-                      l == 0 ? problem.features : problem.width,
-                      l < problem.layers ? problem.width : problem.channels);
+    fits &=
+        has_shape(matrix, type, 2, l == 0 ? problem.features : problem.width,
+                  l < problem.layers ? problem.width : problem.channels);
     weights[l] = data<const T>(matrix);
   }
   problem.weights = weights;
