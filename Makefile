@@ -61,6 +61,8 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)  ## Runs all benchmarks; see benchmarks/RESULTS.md.
 	$(BIN)/python -m benchmarks.fit
+	$(BIN)/python -m benchmarks.sizes
+	$(BIN)/python -m benchmarks.defence
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.variants
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.storage

@@ -15,7 +15,7 @@ CLASSIFIERS = ['orbax-checkpoint>=0.11', 'safetensors']
 
 
 def load_compile():
-  """Returns `transforms/canonical/compile.py`, without the packages above."""
+  """Returns `transforms/canonical/compile.py`; `transforms` needs JAX."""
   path = 'transforms/canonical/compile.py'
   spec = importlib.util.spec_from_file_location('linac_compile', path)
   module = importlib.util.module_from_spec(spec)

@@ -39,6 +39,7 @@ def measure(core, names, precision, turns, barrier, results) -> None:
   from benchmarks.machine import fma_flops
 
   images = np.random.default_rng(0).integers(0, 256, (IMAGES, *SHAPE), np.uint8)
+  fma_flops(precision)  # This compiles for the CPU, before a kernel is chosen.
   fits = {name: _fit(name, precision) for name in names}
   for fit in fits.values():
     fit(images)

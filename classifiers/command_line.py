@@ -9,6 +9,8 @@ import logging
 import sys
 from collections.abc import Callable
 
+from linac_config.errors import CannotFitError
+
 
 class Parser(argparse.ArgumentParser):
   """A parser that raises ValueError where argparse would print its usage."""
@@ -58,7 +60,8 @@ def prints_result(
 
   Args:
     compute: A function from the arguments to the result. It raises OSError or
-      ValueError if the arguments or a file are wrong.
+      ValueError if the arguments or a file are wrong, and CannotFitError if
+      this process cannot fit images.
 
   Returns:
     A function from the arguments to the exit status, which is 0 for a success,
@@ -71,7 +74,7 @@ def prints_result(
     logging.getLogger().setLevel(logging.ERROR)
     try:
       print(json.dumps(compute(argv)))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, CannotFitError) as error:
       print(f'error: {_printable(str(error))}', file=sys.stderr)
       return 2
     except KeyboardInterrupt:

@@ -81,7 +81,7 @@ static T* zeros(int64_t size) { return calloc(size, sizeof(T)); }
 /* weights: of all layers, one after the other; targets [pixels][channels];
    inputs [pixels][features]; batches [steps][batch]; step_numbers [steps][3];
    representation [pixels][units]; outputs [pixels][channels]; losses [steps].
-   A fit of a few images leaks nothing that matters: memory is not freed. */
+   Memory is not freed. */
 void canonical_fit(const T* weights, const T* targets, const T* inputs,
                    const int32_t* batches, const T* step_numbers,
                    const T* constants, int64_t steps, int64_t batch,

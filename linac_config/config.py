@@ -136,7 +136,7 @@ class KeylessConfig:
       raise ValueError(
         f'activation={self.activation!r} is not possible with arithmetic='
         "'canonical', which has exact operations for relu only; pass "
-        "arithmetic='xla', or activation='relu'."
+        "arithmetic='xla' (+arithmetic_xla in a name), or activation='relu'."
       )
     ranges.check_sizes(self)
     ranges.check_floats(self)

@@ -32,10 +32,14 @@ def _meant_by_default(version: str | None) -> dict:
   Args:
     version: The version of the dataset, or None for the present one.
   """
-  # Before version 2.0.0, XLA made all fits, and no name mentioned it.
-  if version is not None and re.match(r'[01]\.', version):
+  if version is not None and has_only_xla(version):
     return _DEFAULTS | {'arithmetic': 'xla'}
   return _DEFAULTS
+
+
+def has_only_xla(version: str) -> bool:
+  """Whether XLA made all fits of a version, so that no name mentions it."""
+  return bool(re.match(r'[01]\.', version))
 
 
 def config_name(

@@ -39,10 +39,9 @@ def fit(
     ValueError: if the precision is float64 but x64 is off, because JAX would
       then compute in float32; or if this CPU does not run the kernel that the
       environment variable LINAC_KERNEL names.
-    RuntimeError: if the kernel of the canonical arithmetic is missing or does
-      not fit the installed JAX.
-    NotImplementedError: if a canonical fit is differentiated, vmapped, or
-      compiled for a device other than a CPU.
+    CannotFitError: if the arithmetic is canonical, and the device is no CPU or
+      the kernel is missing or does not fit the installed JAX.
+    NotImplementedError: if a canonical fit is differentiated or vmapped.
   """
   if config.precision == 'float64' and not jax.config.jax_enable_x64:
     raise ValueError(

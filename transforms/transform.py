@@ -78,19 +78,20 @@ def linac(
       config's batch size does not divide height * width; if
       `images_per_batch` is no positive integer; or if the config's arithmetic
       cannot be done here, see `fit`. The message names the value.
-    RuntimeError: if the kernel is missing or does not fit the installed JAX.
-    NotImplementedError: if the arithmetic is canonical but the device is no
-      CPU.
+    CannotFitError: if the arithmetic is canonical, and the device is no CPU or
+      the kernel is missing or does not fit the installed JAX.
   """
   images = np.asarray(images)
   encoding.normalise(images, config)  # Refuses bad images before any fit.
   size = _checked(images_per_batch) or default_images_per_batch(
     config, images.shape[1:]
   )
-  fits = [
-    start_fit(images[i : i + size], config, size).result()
-    for i in range(0, len(images), size)
-  ]
+  fits, started = [], None
+  for i in range(0, len(images), size):
+    before, started = started, start_fit(images[i : i + size], config, size)
+    if before:  # The device fits the next batch while this one is fetched.
+      fits.append(before.result())
+  fits.append(started.result())
   return LinacFit(
     **{
       field.name: np.concatenate([getattr(fit, field.name) for fit in fits])
@@ -152,7 +153,7 @@ def start_fit(
       precision.
 
   Raises:
-    TypeError, ValueError, RuntimeError or NotImplementedError: see `linac`.
+    TypeError, ValueError or CannotFitError: see `linac`.
   """
   pixels = encoding.normalise(images, config)
   dtype = np.dtype(dtype or config.precision)

@@ -66,9 +66,13 @@ def _check_config(model: Model, split: Split) -> None:
     )
 
 
-def _meaning(name: str, version: str) -> tuple[str, LinacConfig] | str:
-  """Returns the source and the transform of a config, or a private name."""
+def _meaning(name: str, version: str) -> tuple[str, LinacConfig | bool]:
+  """Returns the source and the transform that a config's name stands for.
+
+  A private name says nothing of its transform, and is returned with whether XLA
+  made all fits of the version.
+  """
   try:
     return config_names.parse_config_name(name, version)
   except ValueError:
-    return name
+    return name, config_names.has_only_xla(version)

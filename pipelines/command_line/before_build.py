@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 import shlex
 
 from linac_config import invocation
@@ -189,7 +190,7 @@ def _older_versions(plan: DatasetPlan) -> list[str]:
   """Writes a note on each older version that is prepared and stays as it is."""
   found = [
     path.parent
-    for folder in {plan.directory.parent, _first(plan).directory.parent}
+    for folder in _folders(plan)
     for path in folder.glob(f'[0-9]*/{INFO_FILE}')
   ]
   return [
@@ -200,9 +201,14 @@ def _older_versions(plan: DatasetPlan) -> list[str]:
   ]
 
 
-def _first(plan: DatasetPlan) -> DatasetPlan:
-  """The same dataset in its first version, where it may have another name."""
-  return dataclasses.replace(plan, version='1.0.0')
+def _folders(plan: DatasetPlan) -> set[pathlib.Path]:
+  """The folders of the dataset's name, now and in its first version.
+
+  Before version 2.0.0, XLA made all fits and no name mentions it.
+  """
+  first = dataclasses.replace(plan, version='1.0.0')
+  plans = [plan, first] if plan.config.arithmetic == 'xla' else [plan]
+  return {plan.directory.parent for plan in plans}
 
 
 def _other_staging(plan: DatasetPlan) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 
 from tqdm import tqdm
 
+from linac_config.errors import CannotFitError
 from pipelines.errors import BuildError, printable
 from pipelines.files import storage
 
@@ -58,7 +59,12 @@ def dataset_command(stopped: str = 'Stopped.'):
       set_up()
       try:
         return main(argv)
-      except (*storage.errors(), ValueError, BuildError) as error:
+      except (
+        *storage.errors(),
+        ValueError,
+        BuildError,
+        CannotFitError,
+      ) as error:
         print(f'error: {printable(str(error))}', file=sys.stderr)
         return 2
       except KeyboardInterrupt:

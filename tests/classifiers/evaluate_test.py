@@ -7,6 +7,7 @@ import re
 import pytest
 
 from classifiers import Model, evaluate, save_model
+from classifiers.evaluation import accuracy
 from linac_config import config_names
 from linac_config.config import ARITHMETICS
 from tests.classifiers.conftest import TINY, CommandError
@@ -69,6 +70,14 @@ def test_representations_by_another_arithmetic_are_refused(
   save_model(path, Model(spec, model.variables))
   with pytest.raises(CommandError, match=re.escape(f'{name}:1.1.0.')):
     run(path, '--dataset', f'cifar10_linac/{TINY.name}', '--data_dir', tiny_dir)
+
+
+def test_a_private_name_means_another_transform_in_old_versions():
+  old, older, new = (
+    accuracy._meaning('mine', version)
+    for version in ('1.0.2', '1.1.0', '2.0.0')
+  )
+  assert old == older != new
 
 
 def test_nothing_is_built_or_downloaded(run, tmp_path, model_file):

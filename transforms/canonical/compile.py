@@ -32,11 +32,6 @@ X86_64_FLAGS = {
   'fit_avx2.cc': ('-march=x86-64-v3',),
   'fit_avx512.cc': ('-march=x86-64-v4', '-mprefer-vector-width=512'),
 }
-# More flags of these files where the compiler is the ziglang wheel's Clang.
-ZIG_FLAGS = {
-  'fit_avx2.cc': (),
-  'fit_avx512.cc': (),
-}
 
 
 def library_name() -> str:
@@ -59,10 +54,8 @@ def zig_compiler() -> list[str]:
 
 
 def source_hash() -> str:
-  """Returns the SHA-256 of the sources and the flags, in hexadecimal digits."""
-  digest = hashlib.sha256(
-    repr((COMMON_FLAGS, X86_64_FLAGS, ZIG_FLAGS)).encode()
-  )
+  """Returns the SHA-256 of the sources and their flags, in hexadecimal."""
+  digest = hashlib.sha256(repr((COMMON_FLAGS, X86_64_FLAGS)).encode())
   for path in sorted([*SOURCE.glob('*.cc'), *SOURCE.glob('*.h')]):
     contents = path.read_bytes()
     # With the length, no part of one file can pass for a part of the next.
@@ -171,7 +164,7 @@ def run_compiler(command: Sequence[str], folder: pathlib.Path) -> None:
     raise RuntimeError(
       f'The C++ compiler failed with status {process.returncode}:\n'
       f'{shlex.join(command)}\n{process.stdout}{process.stderr}\n'
-      'If CXX is set, it must be GCC 11, Clang 12 or newer; unset it to use '
+      'If CXX is set, it must be GCC 12, Clang 12 or newer; unset it to use '
       'the compiler from the ziglang wheel.'
     )
 
@@ -187,7 +180,7 @@ def _flags(name: str, compiler: Sequence[str]) -> list[str]:
     return list(flags)
   # zig writes the names of CPUs with underscores.
   named = [flag.replace('x86-64-v', 'x86_64_v') for flag in flags]
-  return [*named, *ZIG_FLAGS.get(name, ())]
+  return named
 
 
 def _link_flags(compiler: Sequence[str]) -> list[str]:

@@ -19,6 +19,7 @@ from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
 
 from linac_config.config import LinacConfig
+from linac_config.errors import CannotFitError
 
 from ..draws import AnyArray, Draws, draw
 from . import library
@@ -75,7 +76,7 @@ def kernel_name() -> str:
 
   Raises:
     ValueError: if the CPU does not run the kernel that LINAC_KERNEL names.
-    RuntimeError: if the kernel is missing or does not fit the installed JAX.
+    CannotFitError: if the kernel is missing or does not fit the installed JAX.
   """
   name = library.load().linac_kernel()
   if name is None:
@@ -100,6 +101,12 @@ def _call(*arguments, use_bias: bool, representation_layer: int):
     use_bias=use_bias,
     representation_layer=representation_layer,
   )
+
+
+@_fit.def_impl
+def _evaluate(*arguments, **parameters):
+  with jax.disable_jit(False):  # Without jit, JAX could not call the kernel.
+    return _call(*arguments, **parameters)
 
 
 @_fit.def_abstract_eval
@@ -133,10 +140,10 @@ def _lower_on_cpu(ctx, *operands, use_bias, representation_layer):
 
 def _refuse_device(ctx, *operands, **parameters):
   platforms = ', '.join(ctx.module_context.platforms)
-  raise NotImplementedError(
+  raise CannotFitError(
     f"A fit with arithmetic='canonical' runs on CPUs, but not on {platforms}. "
     "Use a config with arithmetic='xla', or choose the CPU with "
-    'JAX_PLATFORMS=cpu.'
+    'the environment variable JAX_PLATFORMS=cpu.'
   )
 
 

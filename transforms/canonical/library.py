@@ -5,6 +5,8 @@ import functools
 import pathlib
 import re
 
+from linac_config.errors import CannotFitError
+
 from .compile import library_name, source_hash
 
 _INSTALL = (
@@ -18,19 +20,19 @@ def load() -> ctypes.CDLL:
   """Returns the library, loaded once.
 
   Raises:
-    RuntimeError: The library is absent, does not fit this machine, was
+    CannotFitError: The library is absent, does not fit this machine, was
       compiled from other sources, or needs a newer JAX. XLA has not seen it
       then, so JAX can be used for everything else.
   """
   file = path()
   if not file.exists():
-    raise RuntimeError(
+    raise CannotFitError(
       f'The compiled library {str(file)!r} is missing. {_INSTALL}'
     )
   try:
     library = ctypes.CDLL(str(file))
   except OSError as error:
-    raise RuntimeError(
+    raise CannotFitError(
       f'The compiled library {str(file)!r} cannot be loaded here: {error}. '
       f'{_INSTALL}'
     ) from error
@@ -49,7 +51,7 @@ def _check_sources(path: pathlib.Path, library: ctypes.CDLL) -> None:
   library.linac_source_hash.restype = ctypes.c_char_p
   compiled, sources = library.linac_source_hash().decode(), source_hash()
   if compiled != sources:
-    raise RuntimeError(
+    raise CannotFitError(
       f'{str(path)!r} was compiled from other sources (hash {compiled[:12]}) '
       f'than those beside it (hash {sources[:12]}). {_INSTALL}'
     )
@@ -64,12 +66,12 @@ def _check_ffi_api(path: pathlib.Path, library: ctypes.CDLL) -> None:
   major, minor = library.linac_ffi_api_major(), library.linac_ffi_api_minor()
   jax_major, jax_minor = _ffi_api_of_jax()
   if major != jax_major or minor > jax_minor:
-    raise RuntimeError(
+    raise CannotFitError(
       f"{str(path)!r} was compiled for version {major}.{minor} of XLA's FFI "
       f'API, and the installed jaxlib has version {jax_major}.{jax_minor}. The '
-      'major numbers must be equal, and the second minor number must not be '
-      'smaller. Install the jax that setup.py of this project asks for, and '
-      'then this project again.'
+      "major numbers must be equal, and jaxlib's minor number must be at least "
+      "the library's. Install the jax that setup.py of this project asks for, "
+      'and then this project again.'
     )
 
 

@@ -98,9 +98,11 @@ def main(staging: str) -> None:
   start = time.monotonic()
   manifest = write_shard(plan, shard, fit_examples(plan, iter(examples)))
   seconds = time.monotonic() - start
-  size = images_per_batch(plan)
-  # A batch that is not full is padded, and takes as long as a full one.
-  fitted = -(-len(examples) // size) * size
+  fitted = len(examples)
+  if plan.config.arithmetic == 'xla':
+    # A batch that is not full is padded, and takes as long as a full one.
+    size = images_per_batch(plan)
+    fitted = -(-fitted // size) * size
   trial = Trial(seconds / fitted, manifest.file_bytes / len(examples))
   print(json.dumps(dataclasses.asdict(trial)))
 

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from pipelines.command_line import before_build, dry_run, options
+from linac_config.errors import CannotFitError
+from pipelines.command_line import before_build, console, dry_run, options
 from pipelines.command_line.command import mending_command
 from pipelines.plan.settings import Settings
 from pipelines.preparation.make_plan import make_plan
@@ -43,6 +44,25 @@ def test_unfinished_builds_of_another_version_cannot_be_continued(lab, capsys):
   assert f'{old} holds an unfinished build of another version' in (
     capsys.readouterr().out
   )
+
+
+def test_a_name_may_be_as_long_as_a_folders(lab):
+  # In version 1, where XLA made all fits, it would be longer.
+  argv = [f'--data_dir={lab.data_dir}', *PRIVATE, '--seed=3', '--b1=0.5']
+  argv += [f'--mean=0.5,0.5,0.{"1" * 16}', f'--std=0.5,0.5,0.{"1" * 16}']
+  argv += ['--learning_rate=0.12345678901234567', '--b2=0.12345678901234567']
+  argv.append('--decay_alpha=0.0625')
+  plan = announced(options.parse(argv))
+  assert 235 < len(plan.config_name) < 256
+
+
+def test_a_process_that_cannot_fit_ends_with_a_line(capsys):
+  @console.dataset_command()
+  def main(argv):
+    raise CannotFitError('no kernel')
+
+  assert main([]) == 2
+  assert capsys.readouterr().err == 'error: no kernel\n'
 
 
 def test_a_plan_with_check_hashes_sees_a_flipped_bit(lab, capsys):

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from linac_config.errors import CannotFitError
 from tests.transforms.canonical import problems
 from tests.transforms.canonical.problems import GOLDEN, Problem
 from transforms import LinacConfig, draw, encoding, fit, linac
@@ -263,6 +264,12 @@ def test_x64_and_jit_change_no_bit(images):
       np.testing.assert_array_equal(actual, bits)
 
 
+def test_a_fit_without_jit_has_the_same_bits(images):
+  expected = linac(images, COLOUR)
+  with jax.disable_jit():
+    check_same(linac(images, COLOUR), expected)
+
+
 def losses_of(images):
   return fit(images, draw(COLOUR, (8, 8, 3)), COLOUR)[2].sum()
 
@@ -278,7 +285,7 @@ def test_derivatives_and_vmap_are_refused_with_advice(transform):
 
 def test_other_devices_are_refused_with_advice():
   program = jax.jit(losses_of).trace(np.zeros((2, 64, 3), np.float32))
-  with pytest.raises(NotImplementedError, match="cuda.*arithmetic='xla'"):
+  with pytest.raises(CannotFitError, match="cuda.*arithmetic='xla'"):
     program.lower(lowering_platforms=('cuda',))
 
 

@@ -19,7 +19,7 @@ struct Cpu {
     if (!__get_cpuid(1, &a, &b, &c, &d)) return;
     const bool v3_of_leaf_1 = has(c, 12) && has(c, 22) && has(c, 27) &&
                               has(c, 28) &&
-                              has(c, 29);  // FMA MOVBE XSAVE AVX F16C
+                              has(c, 29);  // FMA MOVBE OSXSAVE AVX F16C
     if (!v3_of_leaf_1) return;
     unsigned state, high;  // The registers that are saved for each thread.
     __asm__("xgetbv" : "=a"(state), "=d"(high) : "c"(0));

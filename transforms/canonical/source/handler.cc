@@ -73,7 +73,6 @@ struct Work {
   Image<T> first;
   int64_t images, units;
   int64_t next = 0;
-  bool out_of_memory = false;
 };
 
 template <class T>
@@ -82,8 +81,8 @@ void* fit_images(void* argument) {
   const Problem<T>& problem = *work.problem;
   const DefaultFloatingPoint scope;
   void* workspace = nullptr;
+  // Other threads may have enough memory and do all the work.
   if (posix_memalign(&workspace, 64, work.kernel->workspace(problem))) {
-    __atomic_store_n(&work.out_of_memory, true, __ATOMIC_RELAXED);
     return nullptr;
   }
   for (;;) {
@@ -100,7 +99,7 @@ void* fit_images(void* argument) {
   return nullptr;
 }
 
-// Returns whether there was enough memory.
+// Returns whether all images are fitted; otherwise no thread had the memory.
 template <class T>
 bool fit_on_all_cores(Work<T>& work) {
   int64_t threads = usable_cores();
@@ -116,7 +115,8 @@ bool fit_on_all_cores(Work<T>& work) {
   fit_images<T>(&work);
   for (int64_t i = 0; i < started; i++) pthread_join(others[i], nullptr);
   free(others);
-  return !work.out_of_memory;
+  // A thread that works counts until there are no more images.
+  return work.next > work.images;
 }
 
 // A call of XLA with its arguments, results and attributes.
@@ -218,7 +218,10 @@ XLA_FFI_Error* fit(const Call& call) {
       pixels % problem.batch == 0;
   const T** weights =
       static_cast<const T**>(malloc((problem.layers + 1) * sizeof(const T*)));
-  if (!weights) return call.error(XLA_FFI_Error_Code_RESOURCE_EXHAUSTED, "");
+  const char* no_memory = "There is no memory for the state of a fit.";
+  if (!weights) {
+    return call.error(XLA_FFI_Error_Code_RESOURCE_EXHAUSTED, no_memory);
+  }
   for (int64_t l = 0; l <= problem.layers; l++) {
     const XLA_FFI_Buffer& matrix = call.argument(kWeights + l);
     fits &=
@@ -246,8 +249,7 @@ XLA_FFI_Error* fit(const Call& call) {
     work.images = images;
     work.units = units;
     if (!fit_on_all_cores(work)) {
-      error = call.error(XLA_FFI_Error_Code_RESOURCE_EXHAUSTED,
-                         "There is no memory for the state of a fit.");
+      error = call.error(XLA_FFI_Error_Code_RESOURCE_EXHAUSTED, no_memory);
     }
   } else {
     error = invalid("LINAC_KERNEL names a kernel that this CPU does not run.");
