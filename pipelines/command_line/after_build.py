@@ -118,11 +118,11 @@ def _speed(progress: Progress | None) -> str:
 def _load(plan: DatasetPlan) -> str:
   """Writes the lines of Python that load the dataset."""
   load = FILE_FORMATS[plan.settings.file_format].reader
+  name, split = f'cifar10_linac/{plan.config_name}', plan.splits[0][0]
   return (
     '  import linac_tfds  # Registers the dataset.\n'
     '  import tensorflow_datasets as tfds\n'
-    f"  ds = {load}('cifar10_linac/{plan.config_name}', split="
-    f"'{plan.splits[0][0]}', data_dir='{plan.data_dir}')"
+    f'  ds = {load}({name!r}, split={split!r}, data_dir={str(plan.data_dir)!r})'
   )
 
 

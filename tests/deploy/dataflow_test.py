@@ -132,11 +132,11 @@ def test_two_seeds_are_built_by_a_job(service, capsys, tmp_path):
   assert '2 datasets: 32 fitted' in output
   assert '32/32' in errors
   service.download('cifar10_linac', tmp_path)
-  for folder in tmp_path.glob('cifar10_linac/*/1*'):
+  for folder in tmp_path.glob('cifar10_linac/*/2*'):
     dataset = tfds.builder_from_directory(folder).as_dataset('train')
     assert len(dataset) == 8
     assert next(iter(dataset))['representation'].shape == (32, 32, 8)
-  assert len(list(tmp_path.glob('cifar10_linac/*/1*'))) == 2
+  assert len(list(tmp_path.glob('cifar10_linac/*/2*'))) == 2
 
 
 @pytest.mark.nightly
@@ -145,7 +145,10 @@ def test_a_job_that_fails_is_followed_and_knows_no_secret(service, capsys):
   file = f'{service.data_dir}/key.txt'
   service.data_dir.fs.pipe_file(file, key.encode())
   status = service.build(
-    '--config_name=mine', f'--private_key_file={file}', f'--accelerator={L4}'
+    '--config_name=mine',
+    f'--private_key_file={file}',
+    f'--accelerator={L4}',
+    '--arithmetic=xla',
   )
   output, errors = capsys.readouterr()
   assert status == 1

@@ -70,9 +70,31 @@ def test_a_killed_worker_ends_the_build_and_loses_nothing(
   _, errors = process.communicate(timeout=60)
   assert process.returncode == 1
   assert 'A worker process died' in errors
+  assert 'memory was short' in errors
   assert 'run the same command again' in errors
   assert staged_manifests(sample_dir)
   assert not list(sample_dir.glob('cifar10_linac/*/[0-9]*'))
+
+
+def test_a_worker_that_cannot_start_is_not_short_of_memory(sample_dir):
+  process = start(sample_dir, *CONFIG, XLA_FLAGS='--no_such_flag')
+  _, errors = process.communicate(timeout=60)
+  assert process.returncode == 1
+  assert 'A worker process died' in errors
+  assert 'memory' not in errors
+
+
+def test_a_proxy_does_not_come_between_the_processes(sample_dir):
+  # Nobody listens at the discard port.
+  process = start(
+    sample_dir,
+    *CONFIG,
+    '--max_examples_per_split=2',
+    http_proxy='http://127.0.0.1:9',
+    no_proxy='.example',
+  )
+  _, errors = process.communicate(timeout=120)
+  assert process.returncode == 0, errors
 
 
 def test_an_interrupt_ends_all_processes(sample_dir, all_cores):

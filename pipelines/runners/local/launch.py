@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import tempfile
@@ -71,11 +72,15 @@ def run(
       keeper.join(timeout=10)
   reason = messages[REASON]
   if driver.returncode == WORKER_DIED:
+    hint = ''
+    if re.search(r'return code (137|-9)\b', reason):
+      hint = (
+        ' Most often this means that memory was short; then pass a '
+        f'--direct_num_workers below {num_workers}.'
+      )
     raise BuildError(
-      f'A worker process died: {reason}. A return code of 137 or -9 most '
-      'often means that memory was short; then pass a --direct_num_workers '
-      f'below {num_workers}.\nFinished shards are kept: run the same command '
-      f'again to continue. The log is {log}.'
+      f'A worker process died: {reason}.{hint}\nFinished shards are kept: run '
+      f'the same command again to continue. The log is {log}.'
     )
   if driver.returncode:
     if driver.returncode < 0:
@@ -156,7 +161,12 @@ def environment(plans: list[DatasetPlan]) -> dict[str, str]:
   Args:
     plans: The plans of the datasets.
   """
+  # gRPC reads `no_proxy` only if `no_grpc_proxy` is not set.
+  no_proxy = os.environ.get('no_proxy', '')
+  no_proxy = os.environ.get('no_grpc_proxy', no_proxy)  # noqa: SIM112
   return {
+    # The processes talk to each other by gRPC, which a proxy would not forward.
+    'no_grpc_proxy': f'localhost,127.0.0.1,::1,{no_proxy}'.rstrip(','),
     lock.FOLDERS: '\n'.join(str(plan.staging.parent) for plan in plans),
     # TFDS then uses this project's client for buckets, not TensorFlow's.
     'EPATH_USE_TF': 'false',
