@@ -179,8 +179,7 @@ def _flags(name: str, compiler: Sequence[str]) -> list[str]:
   if not _is_zig(compiler):
     return list(flags)
   # zig writes the names of CPUs with underscores.
-  named = [flag.replace('x86-64-v', 'x86_64_v') for flag in flags]
-  return named
+  return [flag.replace('x86-64-v', 'x86_64_v') for flag in flags]
 
 
 def _link_flags(compiler: Sequence[str]) -> list[str]:
