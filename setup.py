@@ -103,7 +103,7 @@ setuptools.setup(
   entry_points={'console_scripts': ['linac = linac_cli.main:main']},
   package_data={
     '': ['README.md', 'CITATIONS.bib', 'TAGS.txt', '*.jinja'],
-    'transforms.canonical': ['source/*'],
+    'transforms.canonical': ['source/*', 'cuda/kernel/*', 'cuda/fit.ptx'],
   },
   # The sources are package data, and compile.py knows them.
   ext_modules=[setuptools.Extension('transforms.canonical.liblinac', [])],

@@ -39,8 +39,9 @@ def fit(
     ValueError: if the precision is float64 but x64 is off, because JAX would
       then compute in float32; or if this CPU does not run the kernel that the
       environment variable LINAC_KERNEL names.
-    CannotFitError: if the arithmetic is canonical, and the device is no CPU or
-      the kernel is missing or does not fit the installed JAX.
+    CannotFitError: if the arithmetic is canonical, and the device is neither a
+      CPU nor an NVIDIA GPU from Turing on, or the kernel is missing or does not
+      fit the installed JAX.
     NotImplementedError: if a canonical fit is differentiated or vmapped.
   """
   if config.precision == 'float64' and not jax.config.jax_enable_x64:

@@ -10,7 +10,7 @@ MOST_IMAGES = 512
 def images_in_memory(
   config: KeylessConfig, shape: tuple[int, int, int], num_bytes: int
 ) -> int:
-  """Returns the number of images to fit in one call to a device.
+  """Returns the number of images that XLA fits in one call to a device.
 
   The estimate leaves half of the memory free. It counts eight copies of the
   weights (the parameters, both moments and the gradients, each once more while
@@ -30,3 +30,23 @@ def images_in_memory(
   itemsize = {'float32': 4, 'float64': 8}[config.precision]
   images = min(num_bytes // (2 * numbers * itemsize), MOST_IMAGES)
   return 1 << max(images, 1).bit_length() - 1
+
+
+def results_in_memory(
+  config: KeylessConfig, shape: tuple[int, int, int], num_bytes: int
+) -> int:
+  """Returns the number of images whose canonical fits a device's memory holds.
+
+  Two batches are there at the same time, each with its targets, its results and
+  the representations rounded to the storage dtype. They may take a quarter of
+  the memory; the states of the fits that are at work need another part.
+
+  Args:
+    config: The transform.
+    shape: The (height, width, channels) of the images.
+    num_bytes: The size of the device's memory in bytes.
+  """
+  height, width, channels = shape
+  units = 2 * config.representation_channels(channels) + 2 * channels
+  itemsize = {'float32': 4, 'float64': 8}[config.precision]
+  return max(1, num_bytes // (8 * height * width * units * itemsize))

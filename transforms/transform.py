@@ -13,9 +13,12 @@ from jaxtyping import Float
 from linac_config import KeylessConfig, LinacConfig
 
 from . import encoding, psnr
+from .canonical.check import check_bits
+from .canonical.cuda.lowering import schedule_of
+from .canonical.cuda.schedule import Sizes, default_images
 from .draws import draw
 from .fitting import fit
-from .memory import images_in_memory
+from .memory import images_in_memory, results_in_memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +69,8 @@ def linac(
       which affects only the speed with `arithmetic='canonical'`, or in float64
       rounded to float16. On CPUs the default is the number of cores that the
       process may use, or 1 with `arithmetic='xla'`; on an accelerator it
-      follows from the device's memory.
+      follows from the device's memory, and from the images that a canonical
+      fit has at work at once.
 
   Returns:
     NumPy arrays with one row per image.
@@ -78,8 +82,9 @@ def linac(
       config's batch size does not divide height * width; if
       `images_per_batch` is no positive integer; or if the config's arithmetic
       cannot be done here, see `fit`. The message names the value.
-    CannotFitError: if the arithmetic is canonical, and the device is no CPU or
-      the kernel is missing or does not fit the installed JAX.
+    CannotFitError: if the arithmetic is canonical, and the device is neither a
+      CPU nor an NVIDIA GPU from Turing on, gives other bits than a CPU, or the
+      kernel is missing or does not fit the installed JAX.
   """
   images = np.asarray(images)
   encoding.normalise(images, config)  # Refuses bad images before any fit.
@@ -119,11 +124,21 @@ class StartedFit:
   arrays: tuple[jax.Array, ...]
 
   def result(self) -> LinacFit:
-    """Waits for the device and fetches the fit."""
+    """Waits for the device and fetches the fit.
+
+    Raises:
+      CannotFitError: if the device is a GPU whose canonical fits have other
+        bits than the CPU's. This process's first batch with these settings is
+        checked by one image.
+    """
     count, *grid = self.images_shape
     representation, outputs, losses = (
       np.asarray(array)[:count] for array in self.arrays
     )
+    device = self.arrays[0].device
+    if self.config.arithmetic == 'canonical' and _is_checked(device):
+      first = representation[0], outputs[0], losses[0]
+      self._check_once(device, self.pixels[0], first)
     with np.errstate(over='ignore'):  # The caller decides about infinity.
       representation = representation.astype(self.dtype, copy=False)
     return LinacFit(
@@ -132,6 +147,22 @@ class StartedFit:
       losses=losses,
       psnr=psnr.in_decibels(self.pixels, outputs, self.config),
     )
+
+  def _check_once(self, device, pixels, fitted) -> None:
+    key = (device, _program(self.config), self.images_shape[1:], self.dtype)
+    if key not in _CHECKED:
+      draws = _draws(self.config, self.images_shape[1:])
+      check_bits(device.device_kind, pixels, draws, self.config, fitted)
+      _CHECKED.add(key)
+
+
+# The devices whose bits were checked, each with the settings of its fits.
+_CHECKED = set()
+
+
+def _is_checked(device: jax.Device) -> bool:
+  """Whether the bits of a device are compared with the CPU's."""
+  return device.platform != 'cpu'
 
 
 def start_fit(
@@ -221,7 +252,10 @@ def default_images_per_batch(
     return 1 if config.arithmetic == 'xla' else _usable_cores()
   # Some allocators keep no statistics. Then 8 GiB are assumed.
   num_bytes = (device.memory_stats() or {}).get('bytes_limit', 2**33)
-  return images_in_memory(config, shape, num_bytes)
+  if config.arithmetic == 'xla' or device.platform != 'gpu':
+    return images_in_memory(config, shape, num_bytes)
+  schedule = schedule_of(Sizes.of(config, shape))
+  return default_images(schedule, results_in_memory(config, shape, num_bytes))
 
 
 def _usable_cores() -> int:

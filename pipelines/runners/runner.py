@@ -11,6 +11,7 @@ from linac_config import KeylessConfig
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.settings import Settings
 from pipelines.runners.progress import Progress
+from pipelines.runners.worker_hints import check_canonical
 
 
 class Runner:
@@ -59,15 +60,11 @@ class Runner:
     """Refuses a transform that the devices of the workers cannot compute.
 
     Raises:
-      ValueError: if there is an accelerator and the arithmetic needs a CPU; the
-        message names both.
+      ValueError: if the accelerator cannot compute the arithmetic; the message
+        names both.
     """
     if settings.accelerator and transform.arithmetic == 'canonical':
-      raise ValueError(
-        f'accelerator={settings.accelerator!r} cannot compute arithmetic='
-        "'canonical', which needs CPUs. Pass --arithmetic=xla, or leave out "
-        '--accelerator.'
-      )
+      check_canonical(settings.accelerator)
 
   def check_plan(self, plan: DatasetPlan) -> None:
     """Refuses a plan with folders or a private key that workers cannot read.

@@ -10,6 +10,9 @@ import re
 _ACCELERATOR = re.compile(r'type:[\w\-]+(;[\w.:\-]+)*', re.ASCII)
 _RAM = re.compile(r'[1-9]\d*(\.\d+)?(MB|GB|TB|MiB|GiB|TiB)', re.ASCII)
 _EXAMPLE = 'type:nvidia-l4;count:1;install-nvidia-driver'
+# What Google Cloud offers and the canonical kernel does not run on. The GPUs
+# have a compute capability of less than 7.5.
+_NOT_CANONICAL = re.compile(r'type:(tpu.*|nvidia-tesla-(k80|p4|p100|v100))')
 
 
 def check_hints(accelerator: str | None, worker_ram: str | None) -> None:
@@ -51,4 +54,21 @@ def _check_accelerator(accelerator: str) -> None:
     raise ValueError(
       f'accelerator={accelerator!r} comes without a driver; add '
       ';install-nvidia-driver.'
+    )
+
+
+def check_canonical(accelerator: str) -> None:
+  """Refuses an accelerator that cannot compute canonical arithmetic.
+
+  Args:
+    accelerator: The accelerator, as for `check_hints`.
+
+  Raises:
+    ValueError: if it is a TPU or too old a GPU; the message names it.
+  """
+  if _NOT_CANONICAL.fullmatch(accelerator.split(';')[0]):
+    raise ValueError(
+      f"accelerator={accelerator!r} cannot compute arithmetic='canonical', "
+      'which needs CPUs or NVIDIA GPUs of compute capability 7.5 or newer, '
+      'such as a T4. Pass --arithmetic=xla, or another --accelerator.'
     )

@@ -19,6 +19,8 @@ import tempfile
 from collections.abc import Sequence
 
 SOURCE = pathlib.Path(__file__).parent / 'source'
+# The handler for GPUs shares the layout of memory with the kernel for GPUs.
+KERNEL = pathlib.Path(__file__).parent / 'cuda' / 'kernel'
 
 # The bits depend on these flags: each operation is rounded as it is written.
 COMMON_FLAGS = (
@@ -56,7 +58,9 @@ def zig_compiler() -> list[str]:
 def source_hash() -> str:
   """Returns the SHA-256 of the sources and their flags, in hexadecimal."""
   digest = hashlib.sha256(repr((COMMON_FLAGS, X86_64_FLAGS)).encode())
-  for path in sorted([*SOURCE.glob('*.cc'), *SOURCE.glob('*.h')]):
+  for path in sorted(
+    [*SOURCE.glob('*.cc'), *SOURCE.glob('*.h'), *KERNEL.glob('*.h')]
+  ):
     contents = path.read_bytes()
     # With the length, no part of one file can pass for a part of the next.
     digest.update(f'{path.name} {len(contents)}\n'.encode() + contents)
@@ -88,7 +92,7 @@ def compile_library(
     run_compiler(
       [
         *(*compiler, '-shared', '-O3', '-g0', *_link_flags(compiler)),
-        *(*map(str, objects), '-lm', '-lpthread', '-o', str(library)),
+        *(*map(str, objects), '-lm', '-lpthread', '-ldl', '-o', str(library)),
       ],
       pathlib.Path(folder),
     )

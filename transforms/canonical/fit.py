@@ -23,6 +23,8 @@ from linac_config.errors import CannotFitError
 
 from ..draws import AnyArray, Draws, draw
 from . import library
+from .cuda import lowering
+from .cuda.schedule import Schedule
 from .step_numbers import constants, step_numbers
 
 # The name of the library's function, whose number stands for its arguments.
@@ -33,6 +35,7 @@ def canonical_fit(
   pixels: Float[AnyArray, 'n pixels channels'],
   draws: Draws,
   config: LinacConfig,
+  schedule: Schedule | None = None,
 ) -> tuple[
   Float[Array, 'n pixels units'],
   Float[Array, 'n pixels channels'],
@@ -40,7 +43,14 @@ def canonical_fit(
 ]:
   """Fits a network to each image; arguments and results are those of `fit`.
 
-  All cores that the process may use share the images.
+  On CPUs, all cores that the process may use share the images.
+
+  Args:
+    pixels: See `fit`.
+    draws: See `fit`.
+    config: See `fit`.
+    schedule: How a GPU divides the work, for measuring. The default is the one
+      that should be fastest.
   """
   kernel = kernel_name()  # Refuses one that does not run here.
   _register()
@@ -51,12 +61,13 @@ def canonical_fit(
       *_arguments(pixels, draws, config),
       use_bias=config.use_bias,
       representation_layer=config.representation_layer,
+      schedule=schedule,
     )
   )
 
 
 def _arguments(pixels, draws: Draws, config: LinacConfig) -> list[Array]:
-  """The arguments of the kernel, see `handler.cc`."""
+  """The arguments of the kernel, see `Batch` in `source/call.h`."""
   dtype = np.dtype(config.precision)
   batches = draws.batches(config.batch_size)
   numbers = [
@@ -93,14 +104,10 @@ _fit.multiple_results = True
 
 
 @functools.partial(
-  jax.jit, static_argnames=('use_bias', 'representation_layer')
+  jax.jit, static_argnames=('use_bias', 'representation_layer', 'schedule')
 )
-def _call(*arguments, use_bias: bool, representation_layer: int):
-  return _fit.bind(
-    *arguments,
-    use_bias=use_bias,
-    representation_layer=representation_layer,
-  )
+def _call(*arguments, **parameters):
+  return _fit.bind(*arguments, **parameters)
 
 
 @_fit.def_impl
@@ -117,8 +124,8 @@ def _shapes(
   factors,
   constants,
   *weights,
-  use_bias,
   representation_layer,
+  **parameters,
 ):
   n, pixels, channels = targets.shape
   units = weights[representation_layer].shape[1]
@@ -129,7 +136,9 @@ def _shapes(
   ]
 
 
-def _lower_on_cpu(ctx, *operands, use_bias, representation_layer):
+def _lower_on_cpu(
+  ctx, *operands, use_bias, representation_layer, schedule=None
+):
   return jax.ffi.ffi_lowering(_TARGET)(
     ctx,
     *operands,
@@ -141,9 +150,9 @@ def _lower_on_cpu(ctx, *operands, use_bias, representation_layer):
 def _refuse_device(ctx, *operands, **parameters):
   platforms = ', '.join(ctx.module_context.platforms)
   raise CannotFitError(
-    f"A fit with arithmetic='canonical' runs on CPUs, but not on {platforms}. "
-    "Use a config with arithmetic='xla', or choose the CPU with "
-    'the environment variable JAX_PLATFORMS=cpu.'
+    "A fit with arithmetic='canonical' runs on CPUs and NVIDIA GPUs, but not "
+    f"on {platforms}. Use a config with arithmetic='xla', or choose the CPU "
+    'with the environment variable JAX_PLATFORMS=cpu.'
   )
 
 
@@ -163,6 +172,7 @@ def _refuse_vmap(arguments, axes, **parameters):
 
 
 mlir.register_lowering(_fit, _lower_on_cpu, platform='cpu')
+mlir.register_lowering(_fit, lowering.lower, platform='cuda')
 mlir.register_lowering(_fit, _refuse_device)
 ad.primitive_jvps[_fit] = _refuse_derivative
 batching.primitive_batchers[_fit] = _refuse_vmap
@@ -184,7 +194,9 @@ def _tell_speed() -> None:
   pixels = np.zeros((1, 64, 3), np.float32)
   with jax.ensure_compile_time_eval():
     arguments = _arguments(pixels, draws, config)
-    fit = functools.partial(_call, use_bias=True, representation_layer=0)
+    fit = functools.partial(
+      _call, use_bias=True, representation_layer=0, schedule=None
+    )
     jax.block_until_ready(fit(*arguments))  # This compiles.
     start = time.perf_counter()
     jax.block_until_ready(fit(*arguments))

@@ -22,10 +22,12 @@ class Gpu:
   Attributes:
     uuid: The UUID, which names it in `CUDA_VISIBLE_DEVICES`.
     name: The name of its model, such as `'NVIDIA H200'`.
+    capability: Its compute capability, such as `(9, 0)`.
   """
 
   uuid: str
   name: str
+  capability: tuple[int, ...]
 
 
 @functools.cache
@@ -37,7 +39,7 @@ def gpus() -> tuple[Gpu, ...]:
   """
   if not _jax_may_use_gpus():
     return ()
-  command = 'nvidia-smi --query-gpu=index,uuid,name'
+  command = 'nvidia-smi --query-gpu=index,uuid,compute_cap,name'
   try:
     table = subprocess.run(
       [*command.split(), '--format=csv,noheader'],
@@ -64,18 +66,37 @@ def parse_gpus(table: str, visible: str | None) -> Iterator[Gpu]:
   """Yields the GPUs that CUDA would show, in its order.
 
   Args:
-    table: The output of nvidia-smi, with rows of index, UUID and name.
+    table: The output of nvidia-smi, with rows of index, UUID, compute
+      capability and name.
     visible: The value of `CUDA_VISIBLE_DEVICES`, or None if it is not set.
   """
-  rows = [line.split(', ') for line in table.splitlines()]
+  rows = [line.split(', ', 3) for line in table.splitlines()]
   found = {
-    key: Gpu(uuid, name) for index, uuid, name in rows for key in (index, uuid)
+    key: Gpu(uuid, name, tuple(map(int, capability.split('.'))))
+    for index, uuid, capability, name in rows
+    for key in (index, uuid)
   }
   names = [row[0] for row in rows] if visible is None else visible.split(',')
   for name in names:
     if name.strip() not in found:
       return  # CUDA, too, stops at the first name that it does not know.
     yield found[name.strip()]
+
+
+def check_canonical() -> None:
+  """Refuses GPUs that cannot compute canonical arithmetic.
+
+  Raises:
+    ValueError: if there is one; the message names it.
+  """
+  for gpu in gpus():
+    if gpu.capability < (7, 5):
+      raise ValueError(
+        f'The {gpu.name} has compute capability '
+        f"{'.'.join(map(str, gpu.capability))}, and arithmetic='canonical' "
+        'needs 7.5 or newer. Pass --arithmetic=xla, or set JAX_PLATFORMS=cpu '
+        'to fit on cores.'
+      )
 
 
 def num_cores() -> int:

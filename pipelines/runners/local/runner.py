@@ -32,13 +32,8 @@ class LocalRunner(Runner):
     self, transform: KeylessConfig, settings: Settings
   ) -> None:
     super().check_transform(transform, settings)
-    if devices.gpus() and transform.arithmetic == 'canonical':
-      raise ValueError(
-        "arithmetic='canonical' needs CPUs, but the workers here would fit on "
-        f'{devices.describe(self.num_workers(settings))}. Pass '
-        '--arithmetic=xla to fit on GPUs, or set JAX_PLATFORMS=cpu to fit on '
-        'cores.'
-      )
+    if transform.arithmetic == 'canonical':
+      devices.check_canonical()
 
   def num_workers(self, settings: Settings) -> int:
     """The number of worker processes: the user's choice, or the default."""

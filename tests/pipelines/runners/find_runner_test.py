@@ -53,19 +53,29 @@ def test_settings_that_a_runner_cannot_use_are_named(runner, settings, message):
     find_runner(runner).check(Settings(**settings))
 
 
-def test_an_accelerator_computes_no_canonical_arithmetic():
-  accelerator = 'type:nvidia-l4;count:1;install-nvidia-driver'
+@pytest.mark.parametrize(
+  'kind', ['tpu-v5-lite-podslice', 'nvidia-tesla-v100', 'nvidia-tesla-p4']
+)
+def test_some_accelerators_compute_no_canonical_arithmetic(kind):
+  accelerator = f'type:{kind};count:1;install-nvidia-driver'
   settings, runner = Settings(accelerator=accelerator), find_runner('dataflow')
-  with pytest.raises(ValueError, match="accelerator='type.*--arithmetic=xla"):
+  with pytest.raises(ValueError, match=f'{kind}.*7.5.*--arithmetic=xla'):
     runner.check_transform(KeylessConfig(arithmetic='canonical'), settings)
   runner.check_transform(KeylessConfig(arithmetic='xla'), settings)
-  runner.check_transform(KeylessConfig(arithmetic='canonical'), Settings())
 
 
-def test_gpus_of_this_machine_compute_no_canonical_arithmetic(
+@pytest.mark.parametrize('kind', ['nvidia-tesla-t4', 'nvidia-l4'])
+def test_gpus_from_turing_on_compute_canonical_arithmetic(kind):
+  accelerator = f'type:{kind};count:1;install-nvidia-driver'
+  find_runner('dataflow').check_transform(
+    KeylessConfig(arithmetic='canonical'), Settings(accelerator=accelerator)
+  )
+
+
+def test_old_gpus_of_this_machine_compute_no_canonical_arithmetic(
   monkeypatch, capsys, tmp_path
 ):
-  gpu = devices.Gpu('GPU-5e1f', 'NVIDIA H200')
+  gpu = devices.Gpu('GPU-5e1f', 'Tesla V100-SXM2-16GB', (7, 0))
   monkeypatch.setattr(devices, 'gpus', lambda: (gpu,))
   runner = find_runner(None)
   runner.check_transform(KeylessConfig(arithmetic='xla'), Settings())
@@ -73,6 +83,14 @@ def test_gpus_of_this_machine_compute_no_canonical_arithmetic(
   for options in ([], ['--plan']):
     assert build.main([*argv, *options]) == 2
     message = capsys.readouterr().err
-    assert "arithmetic='canonical' needs CPUs" in message
-    assert '1 NVIDIA H200. Pass --arithmetic=xla' in message
+    assert 'Tesla V100-SXM2-16GB has compute capability 7.0' in message
+    assert 'Pass --arithmetic=xla' in message
   assert not list(tmp_path.iterdir())
+
+
+def test_newer_gpus_of_this_machine_compute_canonical_arithmetic(monkeypatch):
+  gpus = (devices.Gpu('GPU-5e1f', 'Tesla T4', (7, 5)),)
+  monkeypatch.setattr(devices, 'gpus', lambda: gpus)
+  find_runner(None).check_transform(
+    KeylessConfig(arithmetic='canonical'), Settings()
+  )

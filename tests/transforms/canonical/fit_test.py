@@ -285,7 +285,14 @@ def test_derivatives_and_vmap_are_refused_with_advice(transform):
 
 def test_other_devices_are_refused_with_advice():
   program = jax.jit(losses_of).trace(np.zeros((2, 64, 3), np.float32))
-  with pytest.raises(CannotFitError, match="cuda.*arithmetic='xla'"):
+  for platform in ('rocm', 'tpu'):
+    with pytest.raises(CannotFitError, match=f"{platform}.*arithmetic='xla'"):
+      program.lower(lowering_platforms=(platform,))
+
+
+def test_without_a_gpu_there_is_no_program_for_one():
+  program = jax.jit(losses_of).trace(np.zeros((2, 64, 3), np.float32))
+  with pytest.raises(CannotFitError, match='JAX finds no NVIDIA GPU'):
     program.lower(lowering_platforms=('cuda',))
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 
 import pytest
@@ -6,8 +7,8 @@ from pipelines.runners.local import devices, parent, worker
 
 # As nvidia-smi prints it.
 TABLE = """\
-0, GPU-5e1f, NVIDIA H200
-1, GPU-77aa, NVIDIA H200
+0, GPU-5e1f, 9.0, NVIDIA H200
+1, GPU-77aa, 9.0, NVIDIA H200
 """
 
 
@@ -25,7 +26,9 @@ TABLE = """\
 def test_gpus_are_those_that_cuda_would_show(visible, uuids):
   gpus = list(devices.parse_gpus(TABLE, visible))
   assert [gpu.uuid for gpu in gpus] == uuids
-  assert all(gpu.name == 'NVIDIA H200' for gpu in gpus)
+  assert all(
+    gpu[1:] == ('NVIDIA H200', (9, 0)) for gpu in map(dataclasses.astuple, gpus)
+  )
 
 
 def test_a_worker_takes_the_gpu_of_its_number(monkeypatch):
