@@ -49,7 +49,7 @@ def canonical_fit(
     pixels: See `fit`.
     draws: See `fit`.
     config: See `fit`.
-    schedule: How a GPU divides the work, for measuring. The default is the one
+    schedule: The division of the work on a GPU, for measuring. The default is the one
       that should be fastest.
   """
   kernel = kernel_name()  # Refuses one that does not run here.

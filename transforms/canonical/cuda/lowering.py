@@ -1,4 +1,4 @@
-"""How a canonical fit is called on an NVIDIA GPU."""
+"""The call of a canonical fit on an NVIDIA GPU."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def compile_kernel(
 
   Args:
     nvrtc: The folder that NVRTC's wheel was installed to.
-    architecture: What to compile for: PTX for `compute_75`, or the machine code
+    architecture: The target of the compiler: PTX for `compute_75`, or the machine code
       of a GPU such as `sm_90`.
     *options: More options of NVRTC.
 

@@ -1,4 +1,4 @@
-"""How the work of a batch is divided among the blocks of a GPU.
+"""The division of a batch among the blocks of a GPU.
 
 The division changes no bit, only the speed. There are two ways:
 
