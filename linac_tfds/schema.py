@@ -18,6 +18,8 @@ MEASURES = {
   'psnr': 'PSNR of the reconstruction over the whole grid, in dB.',
   'final_loss': 'The loss of the last optimisation step.',
 }
+# More classes are no classes but damage. TFDS would make a name for each one.
+_MAX_CLASSES = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +60,11 @@ def image_schema(builder: tfds.core.DatasetBuilder) -> ImageSchema:
     raise ValueError(
       f'Images of the source {name} are {image.np_dtype} of shape '
       f'{image.shape}; LINAC needs uint8 images of one size.'
+    )
+  if not 1 <= label.num_classes <= _MAX_CLASSES:
+    raise ValueError(
+      f'The source {name} claims to have {label.num_classes:,} classes; 1 to '
+      f'{_MAX_CLASSES:,} are possible.'
     )
   return ImageSchema(
     shape=tuple(image.shape),

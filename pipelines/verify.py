@@ -33,6 +33,7 @@ from pipelines.dataset.read_published import (
   open_published,
   with_private_key,
 )
+from pipelines.dataset.state import published_fingerprint
 from pipelines.errors import BuildError, printable
 from pipelines.files import bucket_access
 from pipelines.preparation.prepare_source import prepare_source
@@ -159,6 +160,9 @@ def mending_advice(
   except (OSError, ValueError):
     return ''
   if plan.version != str(Cifar10Linac.VERSION):
+    return ''
+  # Altered metadata can describe another dataset than the one that is there.
+  if published_fingerprint(plan) != plan.fingerprint:
     return ''
   command = mending_command(plan, num_bad > 0, source_data_dir)
   arguments = command.arguments()

@@ -21,6 +21,9 @@ from pipelines.plan.fingerprint import SCHEMA
 from pipelines.plan.saved_plan import MANIFESTS
 from pipelines.plan.shards import ShardSpec
 
+# The size in bytes that no record reaches: protocol buffers are smaller.
+_MAX_RECORD = 2**31
+
 
 @dataclasses.dataclass(frozen=True)
 class BadExample:
@@ -231,6 +234,7 @@ def describes(manifest: Manifest, plan: DatasetPlan, shard: ShardSpec) -> bool:
     and all(len(values) == manifest.num_examples for values in per_example)
     and all(shard.start <= index < shard.stop for index in bad)
     and len(set(bad)) == len(bad)
-    and min(manifest.file_bytes, manifest.example_bytes) >= 0
+    and manifest.file_bytes >= 0
+    and 0 <= manifest.example_bytes <= _MAX_RECORD * manifest.num_examples
     and manifest == manifest.signed()
   )

@@ -10,6 +10,7 @@ import numpy as np
 from linac_tfds.schema import example_features
 from pipelines.files import storage
 from pipelines.files.formats import FILE_FORMATS
+from pipelines.files.source_records import check_image_size
 from pipelines.plan.dataset_plan import DatasetPlan
 
 # The largest `distance` between the fits of two correct float32 programs. Up to
@@ -39,6 +40,7 @@ def read_examples(plan: DatasetPlan, path: pathlib.Path) -> Iterator[dict]:
   with storage.local_copy(path) as local:
     for record in FILE_FORMATS[plan.settings.file_format].read(local):
       try:
+        check_image_size(record, plan.source.schema.shape)
         example = features.deserialize_example_np(record)
         example['id'] = example['id'].decode()
         example['label'] = int(example['label'])

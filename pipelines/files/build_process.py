@@ -23,11 +23,19 @@ class BuildProcess:
     pid: The id of the process.
     host: The name of the machine on which it runs.
     since: The local time at which its build began, in ISO 8601 format.
+
+  Raises:
+    ValueError: if no process has such an id. Messages advise `kill` with it,
+      for which 0 and negative numbers stand for many processes.
   """
 
   pid: int
   host: str
   since: str
+
+  def __post_init__(self):
+    if not 0 < self.pid < 2**31:
+      raise ValueError(f'pid={self.pid} is the id of no process.')
 
   @classmethod
   def current(cls) -> BuildProcess:

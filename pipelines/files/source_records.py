@@ -6,10 +6,14 @@ A source is a prepared TFDS dataset whose images are fitted.
 from __future__ import annotations
 
 import hashlib
+import io
+import math
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 
 import tensorflow_datasets as tfds
+from PIL import Image
 from tensorflow_datasets.proto import tf_example_pb2
 
 from pipelines.files import storage
@@ -59,6 +63,43 @@ def read_records(
     # from one call to the next.
     with storage.kept_copy(storage.path(file.filename)) as path:
       yield from file_format.read(path, file.skip, file.take)
+
+
+def check_image_size(record: bytes, shape: tuple[int, int, int]) -> None:
+  """Checks that an example's image has no more pixels than it should have.
+
+  Only the header of the image is read. A small file can hold a header that
+  makes a decoder ask for gigabytes.
+
+  Args:
+    record: The record of the example.
+    shape: The expected (height, width, channels).
+
+  Raises:
+    ValueError: if the image is larger, or if it has no valid header.
+  """
+  size = image_size(record)
+  if math.prod(size) > math.prod(shape[:2]):
+    raise ValueError(f'its image has the size {size}, not {shape[:2]}')
+
+
+def image_size(record: bytes) -> tuple[int, int]:
+  """The (height, width) that the header of an example's image tells.
+
+  Raises:
+    ValueError: if the example has no image, or the image has no valid header.
+  """
+  try:
+    features = tf_example_pb2.Example.FromString(record).features.feature
+    encoded = features['image'].bytes_list.value[0]
+    with warnings.catch_warnings():
+      # Pillow warns of large images, which this does not decode.
+      warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+      with Image.open(io.BytesIO(encoded)) as image:
+        return image.height, image.width
+  # The parser and Pillow raise errors of their own classes.
+  except Exception as error:
+    raise ValueError(f'it has no readable image: {error}') from error
 
 
 def record_digest(record: bytes) -> bytes:

@@ -10,6 +10,7 @@ from pipelines.files import storage, strict_json
 from pipelines.plan import fingerprint, version_1_0
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.settings import Settings
+from pipelines.plan.shards import MAX_SHARDS, num_shards
 
 # The names of the plan's file and of the manifests' folder, in a staging
 # folder.
@@ -40,6 +41,7 @@ def load_plan(staging: str) -> DatasetPlan:
   try:
     value = strict_json.read(storage.path(staging) / PLAN_FILE, dict)
     plan = strict_json.convert(_upgraded(value), DatasetPlan)
+    _check_number_of_shards(plan)
     # The folder's name holds the fingerprint. So a plan that was altered cannot
     # lead to the files of another dataset.
     if str(plan.staging) != staging:
@@ -50,6 +52,22 @@ def load_plan(staging: str) -> DatasetPlan:
       'writes the plan anew.'
     ) from error
   return plan
+
+
+def _check_number_of_shards(plan: DatasetPlan) -> None:
+  """Checks that a plan's file is large enough for the shards that it names.
+
+  The file holds a digest for each shard, except in plans of version 1.0. Those
+  may have as many shards as one split can have.
+
+  Raises:
+    ValueError: if there are more shards, all of which would be listed.
+  """
+  limit = plan.settings.examples_per_shard
+  count = sum(num_shards(size, limit) for _, size in plan.splits)
+  most = max(MAX_SHARDS, sum(map(len, plan.source.digests.values())))
+  if count > most:
+    raise ValueError(f'its splits make {count:,} shards, more than {most:,}.')
 
 
 def _upgraded(value: dict) -> dict:

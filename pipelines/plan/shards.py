@@ -76,7 +76,7 @@ def check_split(split: str, size: int, examples_per_shard: int | None) -> None:
       'name: that may have up to 100 letters, digits, _ and -. Choose other '
       'splits with --splits.'
     )
-  count = _num_shards(size, examples_per_shard)
+  count = num_shards(size, examples_per_shard)
   if not 1 <= count <= MAX_SHARDS:
     raise ValueError(
       f'examples_per_shard={examples_per_shard} makes {count} shards '
@@ -95,12 +95,17 @@ def shard_stops(size: int, examples_per_shard: int | None) -> list[int]:
     examples_per_shard: The largest number of examples in a shard; None for 128,
       or 32 in a split of fewer than 4,096 examples.
   """
-  count = _num_shards(size, examples_per_shard)
+  count = num_shards(size, examples_per_shard)
   return [(i + 1) * size // count for i in range(count)]
 
 
-def _num_shards(size: int, examples_per_shard: int | None) -> int:
-  """The number of shards of a split of `size` examples."""
+def num_shards(size: int, examples_per_shard: int | None) -> int:
+  """The number of shards of a split, without a list of them.
+
+  Args:
+    size: The number of examples of the split.
+    examples_per_shard: The largest number of examples in a shard, or None.
+  """
   default = (
     DEFAULT_EXAMPLES_PER_SHARD
     if size >= _SMALL_SPLIT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import itertools
 import pathlib
@@ -17,6 +18,7 @@ from pipelines.dataset.manifest import (
   array_sha256,
   expected_facts,
   parse_manifest,
+  read_manifest,
   recorded_facts,
 )
 from pipelines.dataset.metadata import BAD_EXAMPLES_FILE, METADATA_FILES
@@ -68,9 +70,7 @@ class Contents:
     if not is_exact(self._plan.config):
       self._refit.note += f', at most {MAX_DISTANCE} from fits here'
     self._sample = (
-      set()
-      if no_refits
-      else _draw_sample(self._plan.splits, num_refits, sample_seed)
+      set() if no_refits else _draw_sample(dataset, num_refits, sample_seed)
     )
     self.checks = [self._shards, self._examples, self._source, self._refit]
 
@@ -163,8 +163,9 @@ class Contents:
     ):
       found[f'number of {key}'] = len(values)
       expected[f'number of {key}'] = manifest.num_examples
+    # No range of indices is made: metadata may claim any size of a shard.
     bad = {example.index for example in manifest.bad_examples}
-    found['bad examples'] = len(bad & set(range(shard.start, shard.stop)))
+    found['bad examples'] = sum(shard.start <= i < shard.stop for i in bad)
     expected['bad examples'] = len(manifest.bad_examples)
     found['checksum'] = manifest.checksum
     expected['checksum'] = manifest.signed().checksum
@@ -201,7 +202,7 @@ class Contents:
         )
         if original := next(originals):
           self._source.add(where, _source_problems(example, original))
-        if (shard.split, index) in self._sample:
+        if (shard, num_checked) in self._sample:
           problems = refit_problems(self._plan, example | {'index': index})
           self._refit.add(where, problems)
         num_checked += 1
@@ -247,24 +248,37 @@ def _reason(error: Exception) -> str:
 
 
 def _draw_sample(
-  splits: tuple[tuple[str, int], ...], number: int, seed: int
-) -> set[tuple[str, int]]:
-  """Draws examples at random, or takes all if there are too few.
+  dataset: PublishedDataset, number: int, seed: int
+) -> set[tuple[ShardSpec, int]]:
+  """Draws stored examples at random, or takes all if there are too few.
+
+  Bad examples, which are not stored, are not drawn. Nor are those of shards
+  whose manifests are not valid, or not those of the plan that the metadata
+  describe: a fit by another plan would show nothing.
 
   Args:
-    splits: The name and the number of examples of each split.
+    dataset: The dataset.
     number: The number of examples to draw.
     seed: The seed of the draw.
 
   Returns:
-    The split and the index in it of each example.
+    The shard of each example, and its position in the shard's file.
   """
-  total = sum(size for _, size in splits)
-  chosen = random.Random(seed).sample(range(total), min(number, total))
+
+  def count(shard: ShardSpec) -> int:
+    manifest = read_manifest(dataset.plan, shard, dataset.directory)
+    return manifest.num_examples if manifest else 0
+
+  shards = dataset.plan.shards()
+  counts = storage.map_files(
+    count, shards, storage.is_remote(dataset.directory)
+  )
+  stops = list(itertools.accumulate(counts))
+  total = sum(counts)
   sample = set()
-  for split, size in splits:
-    sample |= {(split, i) for i in chosen if 0 <= i < size}
-    chosen = [i - size for i in chosen]
+  for drawn in random.Random(seed).sample(range(total), min(number, total)):
+    i = bisect.bisect_right(stops, drawn)
+    sample.add((shards[i], drawn - stops[i] + counts[i]))
   return sample
 
 

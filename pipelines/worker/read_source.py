@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 from pipelines.dataset.manifest import BadExample
 from pipelines.files import storage
 from pipelines.files.source_records import (
+  check_image_size,
   read_records,
   record_digest,
   shard_digest,
@@ -121,6 +122,7 @@ def _parse(
   """
   id_, schema = f'{split}_{index:05d}', plan.source.schema
   try:
+    check_image_size(record, schema.shape)
     example = features.deserialize_example_np(record)
     id_ = example['id'].decode() if schema.has_id else id_
     image, label = example['image'], int(example['label'])

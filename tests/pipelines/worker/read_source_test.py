@@ -245,17 +245,19 @@ def test_records_that_are_no_labelled_images_are_bad(lab, file_format):
       {'label': -1},
       {'label': 10},
       {'image': np.zeros((16, 32, 3), np.uint8)},
+      {'image': np.zeros((33, 32, 3), np.uint8)},
     )
   ]
   records += [b'', b'\xff\xff\xff', b'image', b'\x0a\x00', records[0]]
   plan = plan_of_records(lab, file_format, records)
   examples = list(read_source(plan, 'train', 0, len(records)))
   bad = [isinstance(example, BadExample) for example in examples]
-  assert bad == [False, *[True] * 7, False]
-  assert [e.index for e in examples[1:-1]] == list(range(1, 8))
+  assert bad == [False, *[True] * 8, False]
+  assert [e.index for e in examples[1:-1]] == list(range(1, 9))
   for example, reason in zip(
     examples[1:],
-    ['label -1', 'label 10', r'\(16, 32, 3\)'] + ['parsed'] * 4,
+    ['label -1', 'label 10', r'\(16, 32, 3\)', r'size \(33, 32\)']
+    + ['parsed'] * 4,
     strict=False,
   ):
     if isinstance(example, BadExample):
