@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import bisect
 import dataclasses
 import itertools
 import pathlib
-import random
 from collections.abc import Iterator
 
 from tqdm import tqdm
@@ -18,7 +16,6 @@ from pipelines.dataset.manifest import (
   array_sha256,
   expected_facts,
   parse_manifest,
-  read_manifest,
   recorded_facts,
 )
 from pipelines.dataset.metadata import BAD_EXAMPLES_FILE, METADATA_FILES
@@ -29,6 +26,7 @@ from pipelines.plan.saved_plan import MANIFESTS
 from pipelines.plan.shards import ShardSpec
 from pipelines.verification.checks import Check, differences
 from pipelines.verification.refit import is_exact, refit_problems
+from pipelines.verification.sample import draw_sample
 from pipelines.worker.read_source import read_source
 
 
@@ -65,12 +63,12 @@ class Contents:
     self._refit = Check('refit', 'examples')
     if not num_refits:
       no_refits = 'by --quick'
-    self._refit.skipped = no_refits or 'no example of the sample can be read'
+    self._refit.skipped = no_refits
     self._refit.note = f', drawn with --sample_seed={sample_seed}'
     if not is_exact(self._plan.config):
       self._refit.note += f', at most {MAX_DISTANCE} from fits here'
     self._sample = (
-      set() if no_refits else _draw_sample(dataset, num_refits, sample_seed)
+      set() if no_refits else draw_sample(dataset, num_refits, sample_seed)
     )
     self.checks = [self._shards, self._examples, self._source, self._refit]
 
@@ -102,7 +100,15 @@ class Contents:
               representation_sha256=[],
             )
           )
+    self._check_refits()
     return by_split
+
+  def _check_refits(self) -> None:
+    """Adds a problem if not all examples of the sample were fitted again."""
+    missing = max(len(self._sample), 1) - self._refit.num_checked
+    if missing > 0 and not self._refit.skipped:
+      problem = f'{missing} examples of it cannot be read'
+      self._refit.add('sample', [problem], missing)
 
   def _check_names(self) -> None:
     """Adds a problem for each file that should not be there."""
@@ -245,41 +251,6 @@ def _file_problems(path: pathlib.Path, manifest: Manifest) -> list[str]:
 def _reason(error: Exception) -> str:
   """The reason of an error, without the file that the line names already."""
   return getattr(error, 'strerror', None) or str(error)
-
-
-def _draw_sample(
-  dataset: PublishedDataset, number: int, seed: int
-) -> set[tuple[ShardSpec, int]]:
-  """Draws stored examples at random, or takes all if there are too few.
-
-  Bad examples, which are not stored, are not drawn. Nor are those of shards
-  whose manifests are not valid, or not those of the plan that the metadata
-  describe: a fit by another plan would show nothing.
-
-  Args:
-    dataset: The dataset.
-    number: The number of examples to draw.
-    seed: The seed of the draw.
-
-  Returns:
-    The shard of each example, and its position in the shard's file.
-  """
-
-  def count(shard: ShardSpec) -> int:
-    manifest = read_manifest(dataset.plan, shard, dataset.directory)
-    return manifest.num_examples if manifest else 0
-
-  shards = dataset.plan.shards()
-  counts = storage.map_files(
-    count, shards, storage.is_remote(dataset.directory)
-  )
-  stops = list(itertools.accumulate(counts))
-  total = sum(counts)
-  sample = set()
-  for drawn in random.Random(seed).sample(range(total), min(number, total)):
-    i = bisect.bisect_right(stops, drawn)
-    sample.add((shards[i], drawn - stops[i] + counts[i]))
-  return sample
 
 
 def _source_problems(example: dict, original: dict | BadExample) -> list[str]:

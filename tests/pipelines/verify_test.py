@@ -400,6 +400,23 @@ def test_a_sample_is_drawn_again_by_its_seed(dataset, verify):
   assert set(first) == {0, 1}
 
 
+@pytest.mark.parametrize(
+  ('harm', 'missing'),
+  [
+    (lambda d: flip(d / SHARD), 1),  # The last record of the shard.
+    (lambda d: (d / MANIFEST).unlink(), 0),  # It shows what else to draw.
+    (lambda d: edit(d / 'metadata.json', 'config', 'num_epochs', value=9), 1),
+  ],
+)
+def test_less_refits_than_asked_for_are_a_failure(
+  dataset, verify, harm, missing
+):
+  harm(dataset)
+  _, results, output = verify('--examples=16')
+  assert results['refit'] == ('FAILED' if missing else 'ok')
+  assert (f'{missing} examples of it cannot be read' in output) == (missing > 0)
+
+
 def test_without_its_source_a_dataset_is_checked_for_the_rest(
   dataset, verify, monkeypatch
 ):
