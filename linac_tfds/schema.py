@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -27,7 +28,8 @@ class ImageSchema:
   """The properties of a source that decide the features of the dataset.
 
   Attributes:
-    shape: The (height, width, channels) of every image.
+    shape: The (height, width, channels) of every image. Before a build has
+      looked at the images, the height and the width may be None.
     class_names: The names of the classes, in the order of the labels.
     has_id: Whether the source has a text feature `id`.
   """
@@ -37,40 +39,88 @@ class ImageSchema:
   has_id: bool
 
 
-def image_schema(builder: tfds.core.DatasetBuilder) -> ImageSchema:
+def image_schema(
+  builder: tfds.core.DatasetBuilder,
+  image_feature: str = 'image',
+  label_feature: str = 'label',
+) -> ImageSchema:
   """Returns the schema of a source.
 
+  Args:
+    builder: The TFDS builder of the source.
+    image_feature: The name of the feature with the images. The name of a nested
+      one is a path, such as `inputs/image`.
+    label_feature: The name of the feature with the classes.
+
   Raises:
-    ValueError: if the source has no uint8 feature `image` of a fixed size, or
-      no class feature `label`. The message names the feature.
+    ValueError: if the source has no such uint8 image feature or no such class
+      feature. The message names the feature and says what to do.
   """
   name = builder.info.full_name
-  features = dict(builder.info.features)
-  image, label = features.get('image'), features.get('label')
-  if not isinstance(image, tfds.features.Image):
-    raise ValueError(
-      f'The source {name} has no feature `image`; choose a dataset of images.'
-    )
-  if not isinstance(label, tfds.features.ClassLabel):
-    raise ValueError(
-      f'The source {name} has no class feature `label`; choose a dataset with '
-      'one class per image.'
-    )
-  if image.np_dtype != np.uint8 or not all(image.shape):
+  image = _feature(builder, 'image', image_feature, tfds.features.Image)
+  label = _feature(builder, 'label', label_feature, tfds.features.ClassLabel)
+  if image.np_dtype != np.uint8 or 0 in image.shape or not image.shape[-1]:
     raise ValueError(
       f'Images of the source {name} are {image.np_dtype} of shape '
       f'{image.shape}; LINAC needs uint8 images of one size.'
     )
-  if not 1 <= label.num_classes <= _MAX_CLASSES:
+  if not 1 <= (label.num_classes or 0) <= _MAX_CLASSES:
     raise ValueError(
-      f'The source {name} claims to have {label.num_classes:,} classes; 1 to '
-      f'{_MAX_CLASSES:,} are possible.'
+      f'The source {name} claims to have {label.num_classes} classes; 1 to '
+      f'{_MAX_CLASSES} are possible.'
     )
+  features = dict(builder.info.features)
   return ImageSchema(
     shape=tuple(image.shape),
     class_names=tuple(label.names),
     has_id=isinstance(features.get('id'), tfds.features.Text),
   )
+
+
+def _feature(
+  builder: tfds.core.DatasetBuilder, option: str, name: str, kind: type
+) -> tfds.features.FeatureConnector:
+  """Finds a feature of a source.
+
+  Args:
+    builder: The TFDS builder of the source.
+    option: The first part of the option that names the feature.
+    name: The name of the feature.
+    kind: The class that the feature must have.
+
+  Raises:
+    ValueError: if there is none. The message names those that there are.
+  """
+  features = dict(_flattened(builder.info.features))
+  found, source = features.get(name), builder.info.full_name
+  if isinstance(found, kind):
+    return found
+  if found is not None:
+    raise ValueError(
+      f'The feature `{name}` of the source {source} is of the class '
+      f'{type(found).__name__} and not {kind.__name__}. Prepare the source '
+      f'with tfds.features.{kind.__name__}, or choose another one.'
+    )
+  others = [path for path, f in features.items() if isinstance(f, kind)]
+  advice = (
+    f'pass --{option}_feature={" or ".join(others)}.'
+    if others
+    else 'choose a dataset with one image and one class per example.'
+  )
+  raise ValueError(
+    f'The source {source} has no {kind.__name__} feature `{name}`; {advice}'
+  )
+
+
+def _flattened(
+  features: tfds.features.FeaturesDict, prefix: str = ''
+) -> Iterator[tuple[str, tfds.features.FeatureConnector]]:
+  """Yields the path of each feature, also of nested ones, with the feature."""
+  for name, feature in features.items():
+    if isinstance(feature, tfds.features.FeaturesDict):
+      yield from _flattened(feature, f'{prefix}{name}/')
+    else:
+      yield prefix + name, feature
 
 
 def example_features(

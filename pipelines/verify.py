@@ -104,7 +104,7 @@ def _with_source(
   except ValueError as error:
     if source_data_dir:
       raise
-    reason = str(error)
+    reason = str(error).rstrip('.')
   # Damaged files of the source raise errors of protocol buffers, too.
   except Exception as error:
     check.add(name, [f'TFDS cannot load it: {type(error).__name__}: {error}'])
@@ -115,7 +115,9 @@ def _with_source(
     check.skipped = f'{reason}; pass --source_data_dir to check order and ids'
     return dataset
   try:
-    source, _ = prepare_source(recorded.name, builder)
+    source, _ = prepare_source(
+      recorded.name, builder, recorded.image_feature, recorded.label_feature
+    )
   except (ValueError, BuildError) as error:  # It may have no labelled images.
     check.add(name, [str(error)])
     return dataset
@@ -124,7 +126,11 @@ def _with_source(
   )
   if problems := differences(found, expected):
     check.add('label.labels.txt', problems)
-  source = dataclasses.replace(source, contents=recorded.contents)
+  # The source's metadata may leave the size of its images open.
+  images = dataclasses.replace(source.schema, shape=recorded.schema.shape)
+  source = dataclasses.replace(
+    source, contents=recorded.contents, schema=images
+  )
   plan = dataclasses.replace(dataset.plan, source=source)
   return dataclasses.replace(dataset, plan=plan)
 

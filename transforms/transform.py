@@ -54,7 +54,9 @@ class LinacFit:
 
 
 def linac(
-  images: np.ndarray, config: LinacConfig, images_per_batch: int | None = None
+  images: np.ndarray | jax.Array,
+  config: LinacConfig,
+  images_per_batch: int | None = None,
 ) -> LinacFit:
   """Computes LINAC representations (Rusu et al. 2022, algorithm 1).
 
@@ -76,7 +78,8 @@ def linac(
     NumPy arrays with one row per image.
 
   Raises:
-    TypeError: if the config has no seed, because its key is private.
+    TypeError: if the config has no seed, because its key is private; or inside
+      `jax.jit`, `vmap` or `grad`, where images have no values.
     ValueError: if the images are empty, have another rank or dtype, or hold
       NaN or infinity; if `mean` or `std` do not fit uint8 images; if the
       config's batch size does not divide height * width; if
@@ -86,7 +89,13 @@ def linac(
       CPU nor an NVIDIA GPU from Turing on, gives other bits than a CPU, or the
       kernel is missing or does not fit the installed JAX.
   """
-  images = np.asarray(images)
+  try:
+    images = np.asarray(images)
+  except jax.errors.TracerArrayConversionError:
+    raise TypeError(
+      'linac() fits images that have values, and inside jax.jit, vmap or grad '
+      'they have none. Call it outside and pass its result in.'
+    ) from None
   encoding.normalise(images, config)  # Refuses bad images before any fit.
   size = _checked(images_per_batch) or default_images_per_batch(
     config, images.shape[1:]

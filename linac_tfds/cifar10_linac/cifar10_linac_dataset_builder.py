@@ -110,6 +110,8 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     seed: int | None = None,
     data_dir: str | None = None,
     source_data_dir: str | None = None,
+    image_feature: str = 'image',
+    label_feature: str = 'label',
     file_format: str | None = None,
     **kwargs,
   ):
@@ -123,6 +125,9 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
       source_data_dir: The root folder in which the source is prepared. By
         default, `data_dir` and then TFDS's own folder are searched; if neither
         holds the source, it is downloaded into `data_dir`.
+      image_feature: The name of the source's feature with the images. The name
+        of a nested one is a path, such as `inputs/image`.
+      label_feature: The name of the source's feature with the classes.
       file_format: The format of the dataset's files: `'tfrecord'` (the default,
         for `tfds.load`) or `'array_record'` (for `tfds.data_source`).
       **kwargs: Other arguments of TFDS's builders, such as `version`.
@@ -140,6 +145,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
       # TFDS refuses a second config object with the name of a registered one.
       config = config.name
     self.source_data_dir = source_data_dir
+    self.image_feature, self.label_feature = image_feature, label_feature
     if data_dir is not None:
       # TFDS expands the home folder only when it reads a dataset.
       data_dir = os.path.expanduser(data_dir)
@@ -147,7 +153,10 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
       config=config, data_dir=data_dir, file_format=file_format, **kwargs
     )
     self._original_state.update(
-      source_data_dir=source_data_dir, file_format=file_format
+      source_data_dir=source_data_dir,
+      image_feature=image_feature,
+      label_feature=label_feature,
+      file_format=file_format,
     )
 
   @classmethod
@@ -183,10 +192,9 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     source = sources.find_source(
       self.builder_config.source, self.source_data_dir, self._data_dir_root
     )
+    images = schema.image_schema(source, self.image_feature, self.label_feature)
     return self.make_info(
-      schema.example_features(
-        schema.image_schema(source), self.builder_config.linac
-      )
+      schema.example_features(images, self.builder_config.linac)
     )
 
   def make_info(
@@ -252,7 +260,11 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
       source_data_dir=self.source_data_dir,
       download_dir=download_dir,
     )
-    options += [f'--file_format={file_format.file_suffix}']
+    options += [
+      f'--image_feature={self.image_feature}',
+      f'--label_feature={self.label_feature}',
+      f'--file_format={file_format.file_suffix}',
+    ]
     options += build_options.download_options(download_config)
     # Only a config with a private key may see the key.
     build_process.build(options, () if config.private else (_PRIVATE_KEY,))

@@ -19,10 +19,12 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   VERSION = tfds.core.Version('1.0.0')
   RELEASE_NOTES = {'1.0.0': 'Initial release.'}  # noqa: RUF012
 
-  def __init__(self, *, file_format: str | None = 'array_record', **kwargs):
-    # ArrayRecord files are written and read without TensorFlow, which takes
-    # seconds to import.
+  def __init__(self, *, file_format: str | None = None, **kwargs):
     super().__init__(file_format=file_format, **kwargs)
+    if file_format is None and not self.is_prepared():
+      # ArrayRecord files are written and read without TensorFlow, which takes
+      # seconds to import.
+      self.info.set_file_format('array_record', override=True)
 
   def _info(self) -> tfds.core.DatasetInfo:
     return self.dataset_info_from_configs(

@@ -54,6 +54,18 @@ class Command:
     "where the source is prepared (default: --data_dir, then TFDS's folder; "
     'if it is in neither, it is downloaded into --data_dir)',
   )
+  image_feature: str = option(
+    'image',
+    "the name of the source's feature with the images; that of a nested one is "
+    'a path, such as inputs/image (default: %(default)s)',
+    metavar='NAME',
+  )
+  label_feature: str = option(
+    'label',
+    "the name of the source's feature with the classes, such as coarse_label "
+    '(default: %(default)s)',
+    metavar='NAME',
+  )
   config_name: str | None = option(
     None,
     'the name of a dataset with a private key; pass the key in '
@@ -115,6 +127,8 @@ class Command:
         config=config,
         data_dir=self.data_dir,
         source_data_dir=self.source_data_dir,
+        image_feature=self.image_feature,
+        label_feature=self.label_feature,
       )
     except Exception as error:
       # TFDS reads the metadata of an earlier build, if there are any. If they
@@ -195,6 +209,8 @@ def mending_command(
     data_dir=plan.data_dir,
     source=plan.source.name,
     source_data_dir=source_data_dir,
+    image_feature=plan.source.image_feature,
+    label_feature=plan.source.label_feature,
     config_name=private.name if private else None,
     seeds=() if private else (plan.seed,),
     transform=plan.config,

@@ -53,7 +53,8 @@ class Metadata:
       key.
     private_key: The name and the id of the private key, or None.
     source: The name and the version of the source and, from version 1.1 on, the
-      hash of its `contents`.
+      hash of its `contents`; also `image_feature` and `label_feature`, if these
+      features have other names than `image` and `label`.
     shard_stops: The name of each split, with the index after the last example
       of each of its shards.
     settings: The settings on which stored examples depend.
@@ -160,6 +161,8 @@ def _dataset_info(
     # In the dataset's own folder, TFDS would read the files that are there.
     data_dir=empty_dir,
     source_data_dir=plan.source.data_dir,
+    image_feature=plan.source.image_feature,
+    label_feature=plan.source.label_feature,
   )
   info = builder.make_info(
     schema.example_features(

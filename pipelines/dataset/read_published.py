@@ -183,7 +183,8 @@ def with_private_key(
 
 def _check_metadata(metadata: Metadata) -> None:
   """Raises ValueError if no plan can be made from the metadata."""
-  if metadata.source.keys() - {'contents'} != {'name', 'version'}:
+  optional = {'contents', 'image_feature', 'label_feature'}
+  if metadata.source.keys() - optional != {'name', 'version'}:
     raise ValueError(
       f'source={metadata.source!r:.60} must have a name and a version'
     )

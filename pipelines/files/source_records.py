@@ -51,13 +51,7 @@ def read_records(
         f'The metadata of {directory} refer to data outside itself: '
         f'{file.filename}. Prepare this source again.'
       )
-  name = builder.info.file_format.file_suffix
-  if name not in FILE_FORMATS:
-    raise ValueError(
-      f'{directory} is in the format {name!r}. Prepare the source in one of '
-      f'{", ".join(FILE_FORMATS)}.'
-    )
-  file_format = FILE_FORMATS[name]
+  file_format = FILE_FORMATS[builder.info.file_format.file_suffix]
   for file in files:
     # Most splits are one file, and every task reads a part of it: it is kept
     # from one call to the next.
@@ -65,7 +59,9 @@ def read_records(
       yield from file_format.read(path, file.skip, file.take)
 
 
-def check_image_size(record: bytes, shape: tuple[int, int, int]) -> None:
+def check_image_size(
+  record: bytes, shape: tuple[int, int, int], feature: str = 'image'
+) -> None:
   """Checks that an example's image has no more pixels than it should have.
 
   Only the header of the image is read. A small file can hold a header that
@@ -74,24 +70,29 @@ def check_image_size(record: bytes, shape: tuple[int, int, int]) -> None:
   Args:
     record: The record of the example.
     shape: The expected (height, width, channels).
+    feature: The name of the feature with the image.
 
   Raises:
     ValueError: if the image is larger, or if it has no valid header.
   """
-  size = image_size(record)
+  size = image_size(record, feature)
   if math.prod(size) > math.prod(shape[:2]):
     raise ValueError(f'its image has the size {size}, not {shape[:2]}')
 
 
-def image_size(record: bytes) -> tuple[int, int]:
+def image_size(record: bytes, feature: str) -> tuple[int, int]:
   """The (height, width) that the header of an example's image tells.
+
+  Args:
+    record: The record of the example.
+    feature: The name of the feature with the image.
 
   Raises:
     ValueError: if the example has no image, or the image has no valid header.
   """
   try:
     features = tf_example_pb2.Example.FromString(record).features.feature
-    encoded = features['image'].bytes_list.value[0]
+    encoded = features[feature].bytes_list.value[0]
     with warnings.catch_warnings():
       # Pillow warns of large images, which this does not decode.
       warnings.simplefilter('ignore', Image.DecompressionBombWarning)
@@ -102,16 +103,23 @@ def image_size(record: bytes) -> tuple[int, int]:
     raise ValueError(f'it has no readable image: {error}') from error
 
 
-def record_digest(record: bytes) -> bytes:
+def record_digest(
+  record: bytes, image_feature: str, label_feature: str
+) -> bytes:
   """The SHA-256 of an example's stored image, label and id, as 32 bytes.
 
   The layout of the record and its other features make no difference.
+
+  Args:
+    record: The record of the example.
+    image_feature: The name of the feature with the image.
+    label_feature: The name of the feature with the class.
   """
   try:
     features = tf_example_pb2.Example.FromString(record).features.feature
     parts = [
-      features['image'].bytes_list.value[0],
-      str(features['label'].int64_list.value[0]).encode(),
+      features[image_feature].bytes_list.value[0],
+      str(features[label_feature].int64_list.value[0]).encode(),
       # Most sources have no ids, and this adds nothing.
       *features['id'].bytes_list.value,
     ]

@@ -37,6 +37,9 @@ class SourceSpec:
       version 1.0, which did not record it.
     digests: The hashes of the examples of each shard, by split. It is empty if
       nothing will be read from the source.
+    image_feature: The name of the feature with the images. The name of a nested
+      one is a path, such as `inputs/image`.
+    label_feature: The name of the feature with the classes.
   """
 
   name: str
@@ -48,6 +51,8 @@ class SourceSpec:
   digests: dict[str, list[str]] = dataclasses.field(
     default_factory=dict, hash=False
   )
+  image_feature: str = 'image'
+  label_feature: str = 'label'
 
 
 @dataclasses.dataclass(frozen=True)

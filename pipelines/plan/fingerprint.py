@@ -93,6 +93,9 @@ def provenance(plan: DatasetPlan) -> dict:
   source = {'name': plan.source.name, 'version': plan.source.version}
   if plan.source.contents:
     source['contents'] = plan.source.contents
+  for name in ('image', 'label'):
+    if (feature := getattr(plan.source, f'{name}_feature')) != name:
+      source[f'{name}_feature'] = feature
   private = plan.private_key
   return {
     'config': dataclasses.asdict(plan.config) | {'seed': plan.seed},

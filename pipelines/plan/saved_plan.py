@@ -87,6 +87,7 @@ def _upgraded(value: dict) -> dict:
   for name, defaults in (
     ('config', fingerprint.MEANT_BY_DEFAULT),
     ('settings', settings),
+    ('source', {'image_feature': 'image', 'label_feature': 'label'}),
   ):
     if isinstance(value.get(name), dict):
       value[name] = strict_json.plain(defaults) | value[name]

@@ -17,6 +17,7 @@ from pipelines.plan.private_key import PrivateKey, find_private_key
 from pipelines.plan.saved_plan import load_plan
 from pipelines.plan.settings import Settings
 from pipelines.preparation.checks import check_folder
+from pipelines.preparation.image_sizes import with_one_size
 from pipelines.preparation.prepare_source import prepare_source
 from pipelines.preparation.source_contents import source_contents
 
@@ -41,8 +42,15 @@ def make_plan(builder: Cifar10Linac, settings: Settings) -> DatasetPlan:
   data_dir = str(storage.path(builder.data_path.parents[2]))
   name = builder.builder_config.source
   source_builder = find_source(name, builder.source_data_dir, data_dir)
-  _check_transform(config, image_schema(source_builder))  # Before a download.
-  source, sizes = prepare_source(name, source_builder, settings.download_dir)
+  features = (builder.image_feature, builder.label_feature)
+  images = image_schema(source_builder, *features)
+  if None not in images.shape:
+    _check_transform(config, images)  # Before a download.
+  source, sizes = prepare_source(
+    name, source_builder, *features, settings.download_dir
+  )
+  splits = _choose_splits(source.name, sizes, settings)
+  source = with_one_size(source, splits)
   _check_transform(config, source.schema)
   public = isinstance(config, LinacConfig)
   plan = DatasetPlan(
@@ -50,7 +58,7 @@ def make_plan(builder: Cifar10Linac, settings: Settings) -> DatasetPlan:
     seed=config.seed if public else None,
     private_key=_private_key(builder, settings),
     source=source,
-    splits=_choose_splits(source.name, sizes, settings),
+    splits=splits,
     data_dir=data_dir,
     version=str(builder.version),
     settings=settings,

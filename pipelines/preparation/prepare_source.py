@@ -9,25 +9,34 @@ import tensorflow_datasets as tfds
 
 from linac_tfds import schema, sources
 from pipelines.errors import SourceError
+from pipelines.files.formats import FILE_FORMATS
 from pipelines.plan.dataset_plan import SourceSpec
 
 
 def prepare_source(
-  name: str, builder: tfds.core.DatasetBuilder, download_dir=None
+  name: str,
+  builder: tfds.core.DatasetBuilder,
+  image_feature: str,
+  label_feature: str,
+  download_dir=None,
 ) -> tuple[SourceSpec, dict[str, int]]:
   """Finds the prepared source, or downloads and prepares it.
 
   Args:
     name: The name of the source, `DATASET` or `DATASET/CONFIG`.
     builder: The TFDS builder of the source.
+    image_feature: The name of the feature with the images.
+    label_feature: The name of the feature with the classes.
     download_dir: The folder for downloaded files, or None for TFDS's choice.
 
   Returns:
     The source, and the number of examples of each of its splits.
 
   Raises:
-    SourceError: if the source is not prepared and cannot be downloaded, or if
-      it is not the dataset that its folder is named after.
+    SourceError: if the source is not prepared and cannot be downloaded, if it
+      is not the dataset that its folder is named after, or if its file format
+      is not read here.
+    ValueError: if it has no such features.
   """
   if not sources.is_prepared(builder):
     try:
@@ -51,20 +60,28 @@ def prepare_source(
       f'{builder.data_path} holds {builder.info.full_name!r}, according to its '
       'metadata. Prepare the source again and pass --source_data_dir.'
     )
+  prepared = _on_disk(name, builder)
   spec = SourceSpec(
     name=name,
     version=str(builder.version),
     data_dir=str(builder.data_path.parents[len(full_name) - 1]),
     directory=str(builder.data_path),
-    schema=_schema_on_disk(name, builder),
+    # The schema of the files may differ from the builder's.
+    schema=schema.image_schema(prepared, image_feature, label_feature),
+    image_feature=image_feature,
+    label_feature=label_feature,
   )
   return spec, {s: info.num_examples for s, info in builder.info.splits.items()}
 
 
-def _schema_on_disk(
+def _on_disk(
   name: str, builder: tfds.core.DatasetBuilder
-) -> schema.ImageSchema:
-  """The schema of the prepared files, which may differ from the builder's."""
+) -> tfds.core.DatasetBuilder:
+  """The builder that the prepared files describe.
+
+  Raises:
+    SourceError: if they cannot be read, or have a format that is not read here.
+  """
   try:
     prepared = tfds.builder_from_directory(builder.data_path)
   except Exception as error:  # TFDS has errors of all kinds for its files.
@@ -72,7 +89,15 @@ def _schema_on_disk(
       f'The metadata of the source {name} in {builder.data_path} cannot be '
       f'read: {error}\nPrepare the source anew.'
     ) from error
-  return schema.image_schema(prepared)
+  file_format = prepared.info.file_format.file_suffix
+  if file_format not in FILE_FORMATS:
+    choices = ' or '.join(f'--file_format={name}' for name in FILE_FORMATS)
+    raise SourceError(
+      f'The source {name} in {builder.data_path} is in the format '
+      f'{file_format!r}, which is not read here. Prepare it in another folder '
+      f'with `tfds build` and {choices}, and pass --source_data_dir.'
+    )
+  return prepared
 
 
 def _check_network(builder: tfds.core.DatasetBuilder) -> None:

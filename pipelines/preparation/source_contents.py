@@ -44,7 +44,9 @@ def source_contents(
   folder = storage.path(source.directory)
   files = tuple(listing.sizes_and_times(folder).items())
   stops = tuple((split, tuple(s)) for split, s in shard_stops.items())
-  return _contents(source.directory, files, source.schema.class_names, stops)
+  features = (source.image_feature, source.label_feature)
+  names = source.schema.class_names
+  return _contents(source.directory, files, names, features, stops)
 
 
 # All datasets of a command have the same source, which the cache saves from
@@ -55,6 +57,7 @@ def _contents(
   directory: str,
   files: tuple,
   class_names: tuple[str, ...],
+  features: tuple[str, str],
   shard_stops: tuple[tuple[str, tuple[int, ...]], ...],
 ) -> tuple[str, dict[str, list[str]]]:
   """Does the work of `source_contents`, with arguments that can be hashed."""
@@ -74,7 +77,7 @@ def _contents(
       of_split = hashlib.sha256()
       for start, stop in itertools.pairwise([0, *stops]):
         shard = itertools.islice(records, stop - start)
-        examples = [record_digest(record) for record in shard]
+        examples = [record_digest(record, *features) for record in shard]
         digests[split].append(shard_digest(examples))
         of_split.update(b''.join(examples))
         bar.update(len(examples))

@@ -75,6 +75,7 @@ class _Unchanged:
     first = [0, *stops].index(start) if start in [0, *stops] else len(stops)
     self._expected = dict(zip(stops[first:], digests[first:], strict=True))
     self._examples: list[bytes] = []
+    self._features = (plan.source.image_feature, plan.source.label_feature)
 
   def check(self, index: int, record: bytes) -> None:
     """Takes the next record and, at the end of a shard, compares the digest.
@@ -88,7 +89,7 @@ class _Unchanged:
     """
     if not self._expected:
       return
-    self._examples.append(record_digest(record))
+    self._examples.append(record_digest(record, *self._features))
     if expected := self._expected.get(index + 1):
       if shard_digest(self._examples) != expected:
         raise ValueError(
@@ -120,12 +121,14 @@ def _parse(
     index: The position of the record in the split.
     record: The record.
   """
-  id_, schema = f'{split}_{index:05d}', plan.source.schema
+  source, id_ = plan.source, f'{split}_{index:05d}'
+  schema = source.schema
   try:
-    check_image_size(record, schema.shape)
+    check_image_size(record, schema.shape, source.image_feature)
     example = features.deserialize_example_np(record)
     id_ = example['id'].decode() if schema.has_id else id_
-    image, label = example['image'], int(example['label'])
+    image = _at(example, source.image_feature)
+    label = int(_at(example, source.label_feature))
   # TFDS, protobuf and Pillow each raise their own exceptions here.
   except Exception as error:
     return BadExample(index, id_, f'it cannot be parsed: {error}')
@@ -143,3 +146,10 @@ def _parse(
       f'its label {label} is none of the {len(schema.class_names)} classes.',
     )
   return {'index': index, 'id': id_, 'image': image, 'label': label}
+
+
+def _at(example: dict, feature: str):
+  """The value of a feature, whose name may be a path such as `inputs/image`."""
+  for name in feature.split('/'):
+    example = example[name]
+  return example

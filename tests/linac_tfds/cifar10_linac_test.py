@@ -13,7 +13,13 @@ import tensorflow_datasets as tfds
 import linac_tfds
 from linac_config.config import ARITHMETICS
 from linac_config.reproducibility import promise
-from linac_tfds import Cifar10Linac, LinacBuilderConfig, build_process
+from linac_tfds import (
+  Cifar10Linac,
+  LinacBuilderConfig,
+  Sample,
+  build_process,
+  sources,
+)
 from pipelines import build
 from pipelines.command_line import options
 from pipelines.runners.local import launch
@@ -74,11 +80,18 @@ def test_a_pickled_builder_keeps_its_arguments(tmp_path, sample_dir):
     config='sample_seed_1',
     data_dir=tmp_path,
     source_data_dir=sample_dir,
+    label_feature='label',
     file_format='array_record',
   )
   again = pickle.loads(pickle.dumps(builder))
   assert again.source_data_dir == sample_dir
   assert again.info.file_format == tfds.core.FileFormat.ARRAY_RECORD
+
+
+def test_the_sample_is_found_in_another_format(tmp_path):
+  Sample(data_dir=tmp_path, file_format='tfrecord').download_and_prepare()
+  found = sources.find_source('sample', str(tmp_path), str(tmp_path))
+  assert found.info.file_format == tfds.core.FileFormat.TFRECORD
 
 
 @pytest.mark.parametrize(

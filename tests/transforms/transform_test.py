@@ -278,6 +278,13 @@ def test_bad_images_are_refused(images, config, message):
     linac(images, config)
 
 
+@pytest.mark.parametrize('transform', [jax.jit, jax.vmap, jax.grad])
+def test_a_traced_call_is_refused_in_words(images, transform):
+  fitted = transform(lambda x: linac(x, SMALL).representation)
+  with pytest.raises(TypeError, match='inside jax.jit, vmap or grad'):
+    fitted(images.astype(np.float32))
+
+
 def test_a_batch_needs_an_image(images):
   with pytest.raises(ValueError, match='images_per_batch=0'):
     linac(images, SMALL, images_per_batch=0)

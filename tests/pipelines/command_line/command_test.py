@@ -25,6 +25,8 @@ WORDS = st.text('abcxyz0189./_-', min_size=1).filter(
 # The values of options for which not every text works.
 SPECIAL = {
   'source': st.sampled_from(['cifar10', 'sample', 'cifar10_corrupted/fog_1']),
+  'image_feature': WORDS,
+  'label_feature': WORDS,
   'runner': st.none(),  # Beam's parser takes seconds.
   'config_name': st.none()
   | st.from_regex('[a-r][a-r0-9]{0,20}', fullmatch=True),

@@ -130,5 +130,5 @@ def test_another_format_needs_overwrite(lab):
 
 def test_sources_without_images_or_labels_are_refused(tmp_path):
   tfds.testing.DummyDataset(data_dir=tmp_path).download_and_prepare()
-  with pytest.raises(ValueError, match='no feature `image`'):
+  with pytest.raises(ValueError, match='no Image feature `image`'):
     Cifar10Linac(config='dummy_dataset_seed_1', data_dir=tmp_path)
