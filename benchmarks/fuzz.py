@@ -4,24 +4,29 @@
 
 There are 100,000 inputs by default, made from a fixed seed. A parser must
 return a valid result or raise its documented error. Anything else is printed
-with its input and makes the exit status 1.
+with its input and makes the exit status 1. So does an input that makes a parser
+take more than 4 GiB of memory. Whole commands, on the files of a dataset and of
+its source, get one input in 70 for each file, because a run takes longer.
 """
 
 import collections
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import pathlib
 import random
 import re
+import resource
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 
 from google.protobuf import json_format
 
-from benchmarks import mutations
+from benchmarks import fuzz_datasets, mutations
 from linac_config import KeylessConfig, config_names
 from linac_config.config import LinacConfig
 from linac_tfds.schema import ImageSchema, example_features
@@ -41,6 +46,8 @@ from pipelines.plan.dataset_plan import DatasetPlan, SourceSpec
 from pipelines.plan.saved_plan import PLAN_FILE, load_plan, save_plan
 from pipelines.plan.settings import Settings
 from pipelines.plan.shards import DATASET
+
+_MEMORY = 2**32
 
 
 class Files:
@@ -239,8 +246,14 @@ def parse_field(data: bytes) -> bool:
   return True
 
 
-def fuzz(parse, inputs) -> dict:
-  """Counts the outcomes of a parser; prints the first inputs that break it."""
+def fuzz(name: str, parse, inputs) -> dict:
+  """Counts the outcomes of a parser; prints the first inputs that break it.
+
+  Args:
+    name: The name of the parser.
+    parse: A function of the bytes, which says whether they are valid.
+    inputs: The inputs.
+  """
   counts, start = collections.Counter(), time.perf_counter()
   for data in inputs:
     try:
@@ -248,49 +261,62 @@ def fuzz(parse, inputs) -> dict:
     except Exception as error:
       counts['broken'] += 1
       if counts['broken'] <= 5:
-        print(f'{parse.__name__}({data!r:.2000}): {error!r:.500}')
+        print(f'{name}({data!r:.2000}): {error!r:.500}')
   seconds = time.perf_counter() - start
   return {
-    'parser': parse.__name__.removeprefix('parse_'),
+    'parser': name,
     **{name: counts[name] for name in ('valid', 'refused', 'broken')},
     'seconds': round(seconds, 1),
   }
 
 
-def main(num_inputs: int) -> int:
-  """Runs the benchmark; returns the exit status."""
-  rng, number = random.Random(0), num_inputs // 7
+def _on_files(number: int, rng: random.Random) -> Iterator[dict]:
+  """Yields the outcomes of the parsers of single files."""
   with tempfile.TemporaryDirectory() as data_dir:
     files = Files(data_dir)
     data = {name: path.read_bytes() for name, path in files.paths.items()}
-    rows = [
-      fuzz(parse, inputs)
-      for parse, inputs in [
-        (
-          files.parse_manifest,
-          mutations.mutated_json(data['manifest'], number, rng),
-        ),
-        (files.parse_plan, mutations.mutated_json(data['plan'], number, rng)),
-        (
-          files.parse_metadata,
-          mutations.mutated_json(data['metadata'], number, rng),
-        ),
-        (
-          files.parse_published,
-          mutations.mutated_json(data['metadata'], number, rng),
-        ),
-        (
-          files.parse_features,
-          mutations.mutated_json(data['features'], number, rng),
-        ),
-        (parse_config_name, mutations.mutated_names(number, rng)),
-        (parse_field, mutations.mutated_fields(number, rng)),
-      ]
-    ]
-  print('parser        valid  refused  broken  seconds')
+    for parse, file in (
+      (files.parse_manifest, 'manifest'),
+      (files.parse_plan, 'plan'),
+      (files.parse_metadata, 'metadata'),
+      (files.parse_published, 'metadata'),
+      (files.parse_features, 'features'),
+    ):
+      name = parse.__name__.removeprefix('parse_')
+      inputs = mutations.mutated_json(data[file], number, rng)
+      yield fuzz(name, parse, inputs)
+  for name, parse, inputs in (
+    ('config_name', parse_config_name, mutations.mutated_names(number, rng)),
+    ('field', parse_field, mutations.mutated_fields(number, rng)),
+  ):
+    yield fuzz(name, parse, inputs)
+
+
+def _on_datasets(number: int, rng: random.Random) -> Iterator[dict]:
+  """Yields the outcomes of whole commands."""
+  with tempfile.TemporaryDirectory() as data_dir:
+    dataset = fuzz_datasets.Dataset(data_dir)
+    for name, path in dataset.paths.items():
+      inputs = mutations.mutated_json(path.read_bytes(), number, rng)
+      if name == 'manifest':
+        inputs = map(_signed, inputs)
+      parse = functools.partial(dataset.check, name)
+      yield fuzz(f'of {name}', parse, inputs)
+
+
+def main(num_inputs: int) -> int:
+  """Runs the benchmark; returns the exit status."""
+  _, most = resource.getrlimit(resource.RLIMIT_DATA)
+  resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, most))
+  rng = random.Random(0)
+  rows = [
+    *_on_files(num_inputs // 7, rng),
+    *_on_datasets(num_inputs // 70, rng),
+  ]
+  print('parser                valid  refused  broken  seconds')
   for r in rows:
     print(
-      f'{r["parser"]:12}{r["valid"]:7,}{r["refused"]:9,}{r["broken"]:8,}'
+      f'{r["parser"]:20}{r["valid"]:7,}{r["refused"]:9,}{r["broken"]:8,}'
       f'{r["seconds"]:9}'
     )
   print(json.dumps({'benchmark': 'fuzz', 'rows': rows}))

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pipelines.errors import printable
+from pipelines.reporting.contents import shortened
 from pipelines.reporting.pictures import WIDTH
 
 _STYLES = ('-', '--', ':', '-.')
@@ -34,8 +35,21 @@ def histogram(values: dict[str, np.ndarray], label: str) -> Figure:
     )
   axes.set_xlabel(label)
   axes.set_ylabel('share of the images')
-  axes.legend()
+  _add_legend(figure, list(values))
   return figure
+
+
+def _add_legend(figure: Figure, splits: list[str]) -> None:
+  """Adds a legend above the axes, with as many columns as there is room for."""
+  names = [shortened(split) for split in splits]
+  widest = 0.5 + 0.13 * max(map(len, names))  # Inches, also if all are W's.
+  columns = max(1, min(len(names), int(0.9 * WIDTH / widest)))
+  figure.legend(
+    figure.axes[0].get_legend_handles_labels()[0],
+    names,
+    loc='outside upper right',
+    ncols=columns,
+  )
 
 
 def intervals(groups: dict[str, dict[str, np.ndarray]], label: str) -> Figure:
@@ -63,7 +77,7 @@ def intervals(groups: dict[str, dict[str, np.ndarray]], label: str) -> Figure:
   axes.invert_yaxis()
   axes.grid(False, axis='y')
   axes.set_xlabel(label)
-  figure.legend(loc='outside upper right', ncols=len(groups))
+  _add_legend(figure, list(groups))
   return figure
 
 

@@ -18,6 +18,9 @@ from pipelines.plan.shards import ShardSpec
 
 # The number of best fits, and of worst fits, that are shown.
 NUM_EXTREMES = 4
+# The largest number of letters of a name that are shown. A figure has room for
+# them and for its axes, also if the letters are wide.
+_MAX_NAME = 18
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,9 +101,24 @@ class Contents:
 
 
 def class_name(dataset: PublishedDataset, label: int) -> str:
-  """The name of a label, or the label itself if there is none."""
+  """The name of a label, or the label itself if there is none.
+
+  A long name is cut. The label behind it tells it from others that begin alike.
+  """
   names = dataset.plan.source.schema.class_names
-  return names[label] if 0 <= label < len(names) else f'label {label}'
+  if not 0 <= label < len(names):
+    return f'label {label}'
+  name = names[label]
+  cut = shortened(name)
+  return name if cut == name else f'{cut} ({label})'
+
+
+def shortened(name: str) -> str:
+  """A name as the page shows it: if it is long, its first letters.
+
+  Names come from the source and may have any length.
+  """
+  return name if len(name) <= _MAX_NAME else f'{name[: _MAX_NAME - 1]}…'
 
 
 # An example's shard and its position in the shard's file.

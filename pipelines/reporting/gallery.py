@@ -9,7 +9,7 @@ import numpy as np
 
 from pipelines.dataset.read_published import PublishedDataset
 from pipelines.reporting import charts, images
-from pipelines.reporting.contents import Contents, class_name
+from pipelines.reporting.contents import Contents, class_name, shortened
 from pipelines.reporting.page import Section
 from pipelines.reporting.pictures import Picture, picture, pixels
 from pipelines.reporting.refits import Refits
@@ -72,7 +72,8 @@ def _colour_names(dataset: PublishedDataset, examples: list[dict]) -> str:
 
 def _name(dataset: PublishedDataset, example: dict) -> str:
   """The id of an example, with the name of its class."""
-  return f'{example["id"]} ({class_name(dataset, example["label"])})'
+  name = class_name(dataset, example['label'])
+  return f'{shortened(example["id"])} ({name})'
 
 
 def reconstructions(

@@ -7,6 +7,7 @@ import math
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
 
 from pipelines.errors import printable
 from pipelines.reporting.pictures import WIDTH
@@ -17,6 +18,8 @@ AMPLIFICATION = 4
 MAX_ERROR = 0.1
 # The width of the lines between channels, in pixels.
 _GAP = 1
+# The size of the letters on a sheet, in points.
+_FONT_SIZE = 8.5
 
 
 def sheet(
@@ -31,14 +34,17 @@ def sheet(
   """
   height, width = rows[0][1][0].shape[:2]
   aspect = height / (width * len(columns))
-  figure = Figure((WIDTH, 0.35 + len(rows) * (WIDTH * aspect + 0.28)))
+  rows = [(_wrapped(printable(text)), images) for text, images in rows]
+  lines = max(1 + text.count('\n') for text, _ in rows)
+  row_height = WIDTH * aspect + 0.14 + 0.14 * lines
+  figure = Figure((WIDTH, 0.35 + len(rows) * row_height))
   gap = np.full((height, max(1, width // 16), 4), 0.0)  # Transparent.
   for axes, (text, images) in zip(
     figure.subplots(len(rows), squeeze=False)[:, 0], rows, strict=True
   ):
     parts = [part for image in images for part in (_rgba(image), gap)][:-1]
     axes.imshow(np.concatenate(parts, axis=1), interpolation='nearest')
-    axes.set_xlabel(printable(text), loc='left', fontsize=8.5)
+    axes.set_xlabel(text, loc='left', fontsize=_FONT_SIZE)
     axes.spines[:].set_visible(False)
     axes.grid(False)
     axes.set_yticks([])
@@ -46,9 +52,22 @@ def sheet(
     if axes is figure.axes[0]:
       axes.xaxis.tick_top()
       centres = width / 2 + (width + gap.shape[1]) * np.arange(len(columns))
-      axes.set_xticks(centres, columns, fontsize=8.5)
+      axes.set_xticks(centres, columns, fontsize=_FONT_SIZE)
       axes.tick_params(length=0)
   return figure
+
+
+def _wrapped(text: str) -> str:
+  """A text in lines that are no wider than a figure, if its words are not."""
+  lines = ['']
+  for word in text.split(' '):
+    line = f'{lines[-1]} {word}'.strip()
+    width = TextPath((0, 0), line, size=_FONT_SIZE).get_extents().width
+    if lines[-1] and width > 0.95 * WIDTH * 72:
+      lines.append(word)
+    else:
+      lines[-1] = line
+  return '\n'.join(lines)
 
 
 def _rgba(image: np.ndarray) -> np.ndarray:

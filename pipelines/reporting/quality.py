@@ -14,8 +14,10 @@ from pipelines.reporting.page import Section, Table
 from pipelines.reporting.pictures import picture
 from pipelines.reporting.refits import Refits
 
-# The largest number of classes in a chart.
+# The largest numbers of classes and of splits in a chart. There is a colour for
+# each of these splits.
 _MAX_CLASSES = 20
+_MAX_SPLITS = 4
 _PSNR, _LOSS = 'PSNR in dB', 'Loss of the last step'
 
 
@@ -23,15 +25,16 @@ def quality(contents: Contents) -> Section:
   """The section about PSNR and final loss of all images."""
   psnr = {split: m.psnr for split, m in contents.measures.items()}
   loss = {split: m.final_loss for split, m in contents.measures.items()}
+  shown = _shown_splits(contents)
   medians = ', '.join(
-    f'{split} {np.median(values):.2f} dB' for split, values in psnr.items()
+    f'{split} {np.median(psnr[split]):.2f} dB' for split in shown
   )
   return Section(
     title='Quality of the fits',
     text=[
-      f'Median PSNR: {medians}. The PSNR compares the reconstruction of all '
-      'pixels with the image, both scaled to [0, 1]. The final loss is the '
-      'loss of the last step, on its batch of pixels.'
+      f'Median PSNR: {medians}{_more(contents)}. The PSNR compares the '
+      'reconstruction of all pixels with the image, both scaled to [0, 1]. The '
+      'final loss is the loss of the last step, on its batch of pixels.'
     ],
     pictures=[
       (
@@ -39,7 +42,7 @@ def quality(contents: Contents) -> Section:
           'psnr',
           f'Histogram of PSNR by split; median {medians}.',
           charts.histogram,
-          *(psnr, _PSNR),
+          *({split: psnr[split] for split in shown}, _PSNR),
         ),
         'PSNR of all images.',
       ),
@@ -48,13 +51,26 @@ def quality(contents: Contents) -> Section:
           'loss',
           'Histogram of the final loss by split; the table has its numbers.',
           charts.histogram,
-          *(loss, _LOSS),
+          *({split: loss[split] for split in shown}, _LOSS),
         ),
         'Final loss of all images.',
       ),
     ],
     tables=[_table('split', {s: (psnr[s], loss[s]) for s in psnr})],
   )
+
+
+def _shown_splits(contents: Contents) -> list[str]:
+  """The splits that the charts show: the first ones."""
+  return list(contents.measures)[:_MAX_SPLITS]
+
+
+def _more(contents: Contents) -> str:
+  """The end of a sentence that says which splits are shown; '' if all are."""
+  count = len(contents.measures)
+  if count <= _MAX_SPLITS:
+    return ''
+  return f'; the charts show the first {_MAX_SPLITS} of {count} splits'
 
 
 def _table(name: str, rows: dict[str, tuple], title: str = '') -> Table:
@@ -127,7 +143,7 @@ def classes(dataset: PublishedDataset, contents: Contents) -> Section:
         if (split, label) in groups
       }
       # A split is missing here if none of its shards was read.
-      for split in contents.measures
+      for split in _shown_splits(contents)
       if any((split, label) in groups for label in labels)
     }
 
@@ -135,7 +151,7 @@ def classes(dataset: PublishedDataset, contents: Contents) -> Section:
     title='Quality by class',
     text=[
       f'{contents.coverage} The class with the lowest median PSNR comes first'
-      f'{limit}.'
+      f'{limit}{_more(contents)}.'
     ],
     pictures=[
       (

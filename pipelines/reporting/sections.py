@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipelines.dataset.read_published import PublishedDataset
 from pipelines.reporting import gallery, quality
 from pipelines.reporting.card import config_table
-from pipelines.reporting.contents import Contents
+from pipelines.reporting.contents import Contents, shortened
 from pipelines.reporting.page import Section, Table
 from pipelines.reporting.refits import Refits
 from pipelines.worker.write_shard import device_name
@@ -98,7 +98,7 @@ def _refit_table(contents: Contents, refits: Refits) -> Table:
     header=['id', 'split', 'PSNR stored', 'PSNR here', 'distance'],
     rows=[
       [
-        examples[place]['id'],
+        shortened(examples[place]['id']),
         place[0],
         f'{examples[place]["psnr"]:.2f}',
         f'{fit.psnr:.2f}',

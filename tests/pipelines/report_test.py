@@ -1,6 +1,7 @@
 """A report describes a dataset, and does not give away a private key."""
 
 import base64
+import dataclasses
 import html
 import pathlib
 import re
@@ -8,8 +9,10 @@ import shutil
 import subprocess
 import sys
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from pipelines import verify
 from pipelines.dataset.read_published import open_published
@@ -19,8 +22,8 @@ from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.private_key import ENVIRONMENT
 from pipelines.plan.settings import Settings
 from pipelines.report import main
-from pipelines.reporting import charts, images, page
-from pipelines.reporting.contents import read_contents
+from pipelines.reporting import charts, images, page, quality
+from pipelines.reporting.contents import class_name, read_contents, shortened
 from pipelines.reporting.pictures import picture
 from pipelines.reporting.refits import refit
 from tests.browser import browser
@@ -233,6 +236,53 @@ def test_names_are_text(dataset):
   )
   assert '<script' not in content
   assert '&lt;script&gt;' in content
+
+
+def test_long_names_and_many_splits_have_room(dataset):
+  """Warnings of Matplotlib are errors, too."""
+  # W is the widest letter.
+  names = ['W' * 5000 + str(i) for i in range(10)]
+  found = open_published(dataset)
+  schema = dataclasses.replace(found.plan.source.schema, class_names=names)
+  source = dataclasses.replace(found.plan.source, schema=schema)
+  found = dataclasses.replace(
+    found, plan=dataclasses.replace(found.plan, source=source)
+  )
+  contents = read_contents(found, 4, 3)
+  splits = [f'{"W" * 90}_{i}' for i in range(60)]
+  some = contents.measures['train']
+  contents = dataclasses.replace(
+    contents,
+    measures=dict.fromkeys(splits, some),
+    sampled=dataclasses.replace(
+      contents.sampled,
+      split=np.resize(splits, len(contents.sampled.split)),
+    ),
+  )
+  section = quality.quality(contents)
+  assert 'the charts show the first 4 of 60 splits' in section.text[0]
+  assert len(section.tables[0].rows) == 60
+  assert len(quality.classes(found, contents).tables[0].rows) > 10
+  labels = {class_name(found, label) for label in range(10)}
+  assert len(labels) == 10
+  values = dict.fromkeys(splits[:4], np.arange(9.0))
+  by_class = {split: dict.fromkeys(labels, np.arange(9.0)) for split in values}
+  line = f'{shortened(names[0])} ({max(labels)}): 30.12 dB, loss 0.0123'
+  with matplotlib.rc_context({'figure.constrained_layout.use': True}):
+    for figure in (
+      charts.histogram(values, 'PSNR'),
+      charts.intervals(by_class, 'PSNR'),
+      images.sheet(['original'], [(line, [np.ones((4, 40, 3))])] * 3),
+    ):
+      figure.draw_without_rendering()
+      found = [t for t in figure.findobj(Text) if 'WWW' in t.get_text()]
+      assert found
+      for text in found:
+        box = text.get_window_extent()
+        assert figure.bbox.x0 <= box.x0, text
+        assert box.x1 <= figure.bbox.x1, text
+      for legend in figure.legends:
+        assert not legend.get_window_extent().overlaps(figure.axes[0].bbox)
 
 
 def test_channels_are_tiles_in_the_colours_of_three_images():
