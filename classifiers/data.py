@@ -171,6 +171,14 @@ def _prepared_builder(
       f'{dataset} is not prepared in {folder}{reason}. Prepare it with '
       f'`{build}`, see README.md, or pass --data_dir; nothing is built here.'
     )
+  # The number of steps follows from the number of examples.
+  claimed = sum(split.num_examples for split in builder.info.splits.values())
+  num_bytes = sum(path.stat().length for path in builder.data_path.iterdir())
+  if claimed > num_bytes:
+    raise ValueError(
+      f'{dataset} in {folder} claims {claimed:,} examples, but its files have '
+      f'{num_bytes:,} bytes. Prepare it again.'
+    )
   return builder
 
 

@@ -157,6 +157,9 @@ def load_model(path: str | os.PathLike) -> Model:
       metadata = file.metadata() or {}
       fields = json.loads(metadata[_METADATA])
       spec = ModelSpec(**{'dataset_version': _FIRST_VERSIONS} | fields)
+      # Otherwise a description alone would make seconds of work.
+      if spec.depth > (count := len(file.keys())):
+        raise ValueError(f'{count} arrays have no depth={spec.depth}')
       tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
   except (
     safetensors.SafetensorError,

@@ -1,8 +1,12 @@
 """Splits are read in their order, or in the random order of an epoch."""
 
+import json
+
 import numpy as np
+import pytest
 import tensorflow_datasets as tfds
 
+import linac_tfds
 from classifiers.data import find_split
 from tests.classifiers.conftest import TINY
 
@@ -18,6 +22,18 @@ def test_epochs_are_orders_of_the_same_examples(tiny_dir):
   np.testing.assert_array_equal(labels[0], labels[1])
   assert (labels[0] != labels[2]).any()
   np.testing.assert_array_equal(np.bincount(labels[2]), [10] * 10)
+
+
+def test_more_examples_than_bytes_are_refused(tmp_path):
+  builder = linac_tfds.Sample(data_dir=tmp_path)
+  builder.download_and_prepare()
+  assert find_split('sample', 'test', str(tmp_path)).count == 20
+  path = builder.data_path / 'dataset_info.json'
+  info = json.loads(path.read_text())
+  info['splits'][0]['shardLengths'] = [str(2**33)]
+  path.write_text(json.dumps(info))
+  with pytest.raises(ValueError, match='claims 8,589,934,612 examples'):
+    find_split('sample', 'test', str(tmp_path))
 
 
 def test_the_order_of_a_split_is_the_datasets(tiny_dir):

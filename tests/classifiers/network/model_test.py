@@ -52,6 +52,15 @@ def test_a_model_that_does_not_fit_its_description_is_refused(
   assert 'misshapen params/logits/bias' in str(error.value)
 
 
+def test_a_description_alone_makes_no_network(tmp_path, random_model):
+  path = tmp_path / 'model.safetensors'
+  spec = dataclasses.asdict(random_model(3).spec) | {'depth': 994}
+  text = {'classifier': json.dumps(spec)}
+  safetensors.numpy.save_file({'a': np.zeros(3)}, path, text)
+  with pytest.raises(ValueError, match='1 arrays have no depth=994'):
+    load_model(path)
+
+
 @pytest.mark.parametrize('metadata', [None, {}, {'depth': 10}, 3, {'x': 1}])
 def test_other_files_are_refused(tmp_path, metadata):
   path = tmp_path / 'model.safetensors'
