@@ -111,6 +111,17 @@ PUBLISHED = (
 )
 
 
+def test_no_file_is_forgotten(data_dir):
+  """A new file must be tried by one of the tests here."""
+  found = {path.relative_to(data_dir) for path in data_dir.rglob('*.json')}
+  folders = {path.parent.name for path in found}
+  names = {path.name for path in found if path.parent.name != 'manifests'}
+  assert names == {*(n for n in PUBLISHED if '/' not in n), 'plan.json'}
+  assert folders - {'2.0.0', '1.0.0', 'manifests', '.config'} == {
+    path.name for path in data_dir.glob('cifar10_linac/*/staging.*')
+  }
+
+
 @pytest.mark.parametrize('name', PUBLISHED)
 def test_no_number_of_a_dataset_is_trusted(data_dir, name, capsys):
   (dataset,) = data_dir.glob('cifar10_linac/*seed_3_*/[0-9]*')
