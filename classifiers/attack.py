@@ -34,6 +34,7 @@ from classifiers.attacks import objectives, robustness
 from classifiers.attacks.balls import EPSILONS, NORMS, Ball
 from classifiers.attacks.bypass import train_bypass
 from classifiers.defence.classifier import DefendedClassifier, classifier_of
+from classifiers.evaluation.accuracy import check_channels, check_split
 from classifiers.evaluation.intervals import accuracy_of
 from classifiers.network.model import Model, load_model
 from linac_config import config_names, invocation
@@ -59,9 +60,10 @@ def main(argv: list[str]) -> dict:
   _check_inputs(args.attack, args.model, model)
   classifier = classifier_of(model)
   split = data.find_split(args.dataset, args.split, args.data_dir)
+  check_split(model, split)
   images, labels = split.first_images(args.images)
   start = time.perf_counter()
-  attack, budget = _attack(args, model, classifier, ball)
+  attack, budget = _attack(args, model, classifier, ball, split)
   correct = classifier(images).argmax(axis=1) == labels
   robust = robustness.withstood(
     classifier, images, labels, correct, attack, progress=args.attack
@@ -95,29 +97,35 @@ def _attack(
   model: Model,
   classifier: robustness.Classifier,
   ball: Ball,
+  split: data.Split,
 ) -> tuple[robustness.Attack, dict]:
   """Returns the attack that the user has chosen, and its budget."""
   if args.attack == 'square':
     attack = robustness.square_attack(classifier, ball, args.queries, args.seed)
     return attack, {'queries': args.queries}
   attack = robustness.gradient_attack(
-    _objective(args, model), ball, args.steps, args.restarts, args.seed
+    _objective(args, model, split), ball, args.steps, args.restarts, args.seed
   )
   return attack, {'steps': args.steps, 'restarts': args.restarts}
 
 
-def _objective(args: argparse.Namespace, model: Model) -> objectives.Objective:
+def _objective(
+  args: argparse.Namespace, model: Model, split: data.Split
+) -> objectives.Objective:
   """Returns the objective of the gradient attack that the user has chosen."""
   if args.attack == 'white_box':
     return objectives.undefended_objective(model)
   if args.attack == 'transfer':
     twin = load_model(args.twin)
     _check_inputs('white_box', args.twin, twin)
+    check_split(twin, split)
     return objectives.undefended_objective(twin)
   train, held_out = (
-    data.find_split(args.bypass_dataset, split, args.data_dir)
-    for split in ('train', 'test')
+    data.find_split(args.bypass_dataset, name, args.data_dir)
+    for name in ('train', 'test')
   )
+  check_channels(model, train)
+  _check_shape(train, split)
   if args.attack == 'bpda':
     # This fails for a private key, and so comes before the long training.
     _, config = config_names.parse_config_name(
@@ -132,6 +140,18 @@ def _objective(args: argparse.Namespace, model: Model) -> objectives.Objective:
   if args.attack == 'pba':
     return objectives.pba_objective(model, bypass)
   return objectives.bpda_objective(DefendedClassifier(model, config), bypass)
+
+
+def _check_shape(train: data.Split, split: data.Split) -> None:
+  """Refuses images that the imitation of a transform cannot take."""
+  learned, attacked = (
+    s.builder.info.features['image'].shape for s in (train, split)
+  )
+  if learned != attacked:
+    raise ValueError(
+      f'The images of {train.builder.info.full_name} have the shape {learned}, '
+      f'but those to attack have {attacked}. Pass another --bypass_dataset.'
+    )
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:

@@ -73,7 +73,7 @@ def prints_result(
     # TFDS and Orbax log much that no user of a command needs.
     logging.getLogger().setLevel(logging.ERROR)
     try:
-      print(json.dumps(compute(argv)))
+      print(json.dumps(compute(argv), allow_nan=False))
     except (OSError, ValueError, CannotFitError) as error:
       print(f'error: {_printable(str(error))}', file=sys.stderr)
       return 2

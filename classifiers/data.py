@@ -39,6 +39,22 @@ class Split:
     """The number of classes."""
     return self.builder.info.features['label'].num_classes
 
+  @property
+  def fingerprint(self) -> str:
+    """The fingerprint of the dataset, on which all its examples depend.
+
+    Raises:
+      ValueError: If the dataset's metadata hold none.
+    """
+    try:
+      return self.builder.info.metadata['fingerprint']
+    except (KeyError, TypeError) as error:
+      raise ValueError(
+        f'{self.builder.data_path / "metadata.json"} is missing or damaged: it '
+        f'has no fingerprint. `{invocation.command("verify")}` says how to '
+        'repair the dataset.'
+      ) from error
+
   def examples(self, feature: str) -> Iterator[tuple[np.ndarray, int]]:
     """Yields pairs of a feature and a label, in the order of the dataset."""
     if self._is_array_record:
@@ -57,9 +73,17 @@ class Split:
     """Yields batches of a feature and of labels, in the order of the dataset.
 
     The last batch is smaller if `size` does not divide the number of examples.
+
+    Raises:
+      ValueError: If an example has no label, which TFDS writes as -1.
     """
     features, labels = [], []
     for value, label in self.examples(feature):
+      if label < 0:
+        raise ValueError(
+          f'{self.name} of {self.builder.info.full_name} has an example with '
+          f'the label {label}, so it is not labelled. Choose another split.'
+        )
       features.append(value)
       labels.append(label)
       if len(labels) == size:

@@ -149,7 +149,7 @@ def _written(action: argparse.Action, value) -> list[str]:
   if action.nargs == 0:
     return [option]
   if isinstance(value, dict):
-    return [f'{option}={json.dumps(value)}']
+    return [f'{option}={json.dumps(value, allow_nan=False)}']
   if isinstance(value, (list, tuple)):
     if action.nargs in ('+', '*'):
       return [option, *map(str, value)]

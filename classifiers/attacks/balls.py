@@ -26,7 +26,8 @@ class Ball:
     epsilon: The largest distance, for images in [0, 1].
 
   Raises:
-    ValueError: If the norm is unknown or the radius is not positive and finite.
+    ValueError: If the norm is unknown, the radius is not finite, or it is too
+      small for any change of an image of 8 bits.
   """
 
   norm: str
@@ -35,8 +36,18 @@ class Ball:
   def __post_init__(self):
     if self.norm not in NORMS:
       raise ValueError(f'norm={self.norm!r} must be one of {NORMS}.')
-    if not 0 < self.epsilon < float('inf'):
-      raise ValueError(f'epsilon={self.epsilon} must be positive and finite.')
+    if not 1 <= self._radius < float('inf'):
+      raise ValueError(
+        f'epsilon={self.epsilon} must be finite and at least 1/255. A smaller '
+        'perturbation changes no pixel of an image of 8 bits.'
+      )
+
+  @property
+  def _radius(self) -> float:
+    """The largest distance in units of 1/255, the distance of two pixels."""
+    # The tolerance keeps pixels whose distance is the radius itself, such as
+    # 8/255, in spite of rounding errors.
+    return 255 * self.epsilon * (1 + 1e-9)
 
   def size(self, deltas: Images) -> Float[np.ndarray, 'n']:
     """Returns the norm of each perturbation."""
@@ -93,10 +104,7 @@ class Ball:
       x: Images in [0, 1].
       originals: The original images.
     """
-    deltas = 255.0 * x - originals
-    # The tolerance keeps pixels whose distance is the radius itself, such as
-    # 8/255, in spite of rounding errors.
-    radius = 255 * self.epsilon * (1 + 1e-9)
+    deltas, radius = 255.0 * x - originals, self._radius
     if self.norm == 'linf':
       deltas = np.clip(deltas, -np.floor(radius), np.floor(radius))
     rounded = np.rint(deltas)

@@ -89,14 +89,18 @@ def train_bypass(
     held_out: A split of the same dataset, on which the imitation is evaluated.
     epochs: The number of passes over `train`.
     seed: The seed of the initial weights and of the order of the examples.
+
+  Raises:
+    ValueError: If the training or the representations are not finite.
   """
   network = BypassNetwork(
     train.builder.info.features['representation'].shape[-1]
   )
+  size = min(_BATCH_SIZE, train.count)
   batches = functools.partial(
-    train.shuffled_batches, ('image', 'representation'), _BATCH_SIZE, seed
+    train.shuffled_batches, ('image', 'representation'), size, seed
   )
-  optimizer = _optimizer(epochs * (train.count // _BATCH_SIZE))
+  optimizer = _optimizer(epochs * (train.count // size))
   params, state = None, None
   for epoch in range(epochs):
     for batch in batches(epoch):
@@ -108,7 +112,14 @@ def train_bypass(
         params['params']['mean'] = jnp.asarray(target, np.float32).mean(axis=0)
         state = optimizer.init(params)
       params, state = _step(network, optimizer, params, state, x, target)
-  return Bypass(network, params, _explained(network, params, held_out))
+  explained = _explained(network, params, held_out)
+  if not np.isfinite(explained):
+    raise ValueError(
+      f'The imitation of {train.builder.info.full_name} explains {explained} '
+      'of the variance: its training diverged, or its representations are '
+      'constant or not finite. Pass another --bypass_dataset.'
+    )
+  return Bypass(network, params, explained)
 
 
 @functools.cache

@@ -40,7 +40,8 @@ def pgd(
     The images with the highest loss that were found, in [0, 1].
 
   Raises:
-    ValueError: If `steps` or `restarts` is less than 1.
+    ValueError: If `steps` or `restarts` is less than 1, or a loss or gradient
+      is not finite.
   """
   if steps < 1 or restarts < 1:
     raise ValueError(f'steps={steps} and restarts={restarts} must be positive.')
@@ -50,6 +51,13 @@ def pgd(
     x = ball.random_start(originals, random) if restart else originals
     for step in range(steps + 1):
       losses, gradients = (np.asarray(a) for a in objective(x, labels))
+      if not (np.isfinite(losses).all() and np.isfinite(gradients).all()):
+        # The search would end at the originals, which looks like robustness.
+        raise ValueError(
+          f'In step {step} of restart {restart}, losses or gradients of the '
+          'attack are not finite. Attack with the gradients of a classifier '
+          'whose logits are finite.'
+        )
       better = losses > highest
       best[better], highest[better] = x[better], losses[better]
       if step < steps:

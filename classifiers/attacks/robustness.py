@@ -84,13 +84,12 @@ def withstood(
   """
   robust = np.zeros(len(images), bool)
   indices = np.flatnonzero(correct)
-  bar = tqdm(
+  with tqdm(
     total=len(indices), unit=' images', desc=progress, disable=not progress
-  )
-  for i in range(0, len(indices), _CHUNK):
-    chunk = indices[i : i + _CHUNK]
-    adversarial = attack(images[chunk], labels[chunk])
-    robust[chunk] = classifier(adversarial).argmax(axis=1) == labels[chunk]
-    bar.update(len(chunk))
-  bar.close()
+  ) as bar:
+    for i in range(0, len(indices), _CHUNK):
+      chunk = indices[i : i + _CHUNK]
+      adversarial = attack(images[chunk], labels[chunk])
+      robust[chunk] = classifier(adversarial).argmax(axis=1) == labels[chunk]
+      bar.update(len(chunk))
   return robust

@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from classifiers.defence.inputs import check_uint8, in_batches, normalised
+from classifiers.defence.inputs import (
+  check_uint8,
+  logits_in_batches,
+  normalised,
+)
 from classifiers.network.model import Model
 from linac_config import config_names
 from linac_config.config import LinacConfig
@@ -59,7 +63,13 @@ class DefendedClassifier:
   def representations(
     self, images: UInt8[np.ndarray, 'n height width channels']
   ) -> Float[np.ndarray, 'n height width units']:
-    """Fits every image and returns the activations."""
+    """Fits every image and returns the activations.
+
+    Raises:
+      ValueError: If the activations have other channels than the model takes.
+    """
+    units = self.config.representation_channels(images.shape[-1])
+    _check_channels(self.model, units)
     per_batch = default_images_per_batch(self.config, images.shape[1:])
     return linac(
       images, self.config, images_per_batch=min(per_batch, self.batch_size)
@@ -71,15 +81,15 @@ class DefendedClassifier:
     """Fits every image and returns the logits of the activations.
 
     Raises:
-      ValueError: If the images are not uint8, or if the transform's settings do
-        not suit their shape.
+      ValueError: If the images are not uint8, if the transform's settings do
+        not suit their shape or the model, or if a logit is not finite.
     """
     check_uint8(images)
     size = self.batch_size
     # The padding follows the transform, because a fit of padding is expensive.
     return np.concatenate(
       [
-        in_batches(
+        logits_in_batches(
           self.model.logits, self.representations(images[i : i + size]), size
         )
         for i in range(0, len(images), size)
@@ -116,10 +126,12 @@ class UndefendedClassifier:
     """Normalises every image and returns the logits.
 
     Raises:
-      ValueError: If the images are not uint8.
+      ValueError: If the images are not uint8 or have other channels than the
+        model takes, or if a logit is not finite.
     """
     check_uint8(images)
-    return in_batches(
+    _check_channels(self.model, images.shape[-1])
+    return logits_in_batches(
       lambda batch: self.model.logits(normalised(batch)),
       images,
       self.batch_size,
@@ -155,6 +167,14 @@ def transform_of(model: Model) -> LinacConfig:
       f'The model was trained on the config {name!r}, whose name does not say '
       'its transform. Pass config=LinacConfig(...) if its key is private.'
     ) from error
+
+
+def _check_channels(model: Model, channels: int) -> None:
+  if model.spec.in_channels != channels:
+    raise ValueError(
+      f'The model takes {model.spec.inputs}s of {model.spec.in_channels} '
+      f'channels, not {channels}; pass another model, transform or dataset.'
+    )
 
 
 def _check_inputs(model: Model, inputs: str) -> None:

@@ -50,22 +50,25 @@ def standardised(
   return (x - mean) / std
 
 
-def in_batches(
+def logits_in_batches(
   function: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, size: int
 ) -> np.ndarray:
-  """Applies a function to batches that all have the same size.
+  """Computes logits in batches that all have the same size.
 
   The last batch is padded with copies of its first row. Since the size never
   changes, JAX compiles the function once, and the result for a row does not
   depend on how many rows there are.
 
   Args:
-    function: A function from a batch to an array with one row per input.
-    inputs: The rows to apply the function to.
-    size: The number of rows in each batch.
+    function: A function from a batch to its logits, with one row per input.
+    inputs: The inputs, one per row.
+    size: The number of inputs in each batch.
 
   Returns:
-    The rows that the function returned, without those of the padding.
+    The logits of the inputs, without those of the padding.
+
+  Raises:
+    ValueError: If a logit is not finite.
   """
   rows = []
   for i in range(0, len(inputs), size):
@@ -74,4 +77,11 @@ def in_batches(
     rows.append(
       np.asarray(function(np.concatenate([batch, padding])))[: len(batch)]
     )
-  return np.concatenate(rows)
+  logits = np.concatenate(rows)
+  if not np.isfinite(logits).all():
+    # The largest of them would say nothing about the class.
+    raise ValueError(
+      'The classifier has logits that are not finite for some images. Its '
+      'weights are too large; train it again with a smaller --learning_rate.'
+    )
+  return logits

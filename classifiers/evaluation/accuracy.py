@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from classifiers.data import Split
 from classifiers.defence.classifier import classifier_of
-from classifiers.defence.inputs import in_batches
+from classifiers.defence.inputs import logits_in_batches
 from classifiers.network.model import Model
 from linac_config import LinacConfig, config_names
 
@@ -28,28 +28,62 @@ def correctly_classified(
     progress: Whether to show a progress bar.
 
   Raises:
-    ValueError: If the representations in the split were made with another
-      config than those that the model was trained on.
+    ValueError: If the split has other classes or channels than the model, or
+      its representations were made with another config than those that the
+      model was trained on, or if a logit is not finite.
   """
+  check_split(model, split)
   if (
     model.spec.inputs == 'representation'
     and 'representation' in split.builder.info.features
   ):
     _check_config(model, split)
     feature = 'representation'
-    classify = lambda batch: in_batches(  # noqa: E731
+    classify = lambda batch: logits_in_batches(  # noqa: E731
       lambda x: model.logits(np.asarray(x, np.float32)), batch, batch_size
     )
   else:
     feature = 'image'
     classify = classifier_of(model, batch_size=batch_size)
-  bar = tqdm(total=split.count, unit=' images', disable=not progress)
   correct = []
-  for batch, labels in split.batches(feature, batch_size):
-    correct.append(classify(batch).argmax(axis=1) == labels)
-    bar.update(len(labels))
-  bar.close()
+  with tqdm(total=split.count, unit=' images', disable=not progress) as bar:
+    for batch, labels in split.batches(feature, batch_size):
+      correct.append(classify(batch).argmax(axis=1) == labels)
+      bar.update(len(labels))
   return np.concatenate(correct)
+
+
+def check_split(model: Model, split: Split) -> None:
+  """Checks that a model can classify the examples of a split.
+
+  Raises:
+    ValueError: If they have another number of classes, or their features
+      another number of channels, than the model.
+  """
+  spec, name = model.spec, split.builder.info.full_name
+  if spec.num_classes != split.num_classes:
+    raise ValueError(
+      f'The model has {spec.num_classes} classes, but {name} has '
+      f'{split.num_classes}. Pass a dataset of the same classes.'
+    )
+  check_channels(model, split)
+
+
+def check_channels(model: Model, split: Split) -> None:
+  """Checks that a model takes the features of a split, if it has them.
+
+  Raises:
+    ValueError: If they have another number of channels than the model takes.
+  """
+  spec, name = model.spec, split.builder.info.full_name
+  features = split.builder.info.features
+  if spec.inputs in features:
+    channels = features[spec.inputs].shape[-1]
+    if channels != spec.in_channels:
+      raise ValueError(
+        f'The model takes {spec.inputs}s of {spec.in_channels} channels, but '
+        f'those of {name} have {channels}. Pass another model or dataset.'
+      )
 
 
 def _check_config(model: Model, split: Split) -> None:

@@ -131,6 +131,9 @@ def save_model(path: str | os.PathLike, model: Model) -> None:
   """Writes a model to one safetensors file.
 
   The file appears under its name only when it is complete.
+
+  Raises:
+    ValueError: If a variable is not finite. Then nothing is written.
   """
   tensors = {
     name: np.ascontiguousarray(value)
@@ -138,7 +141,9 @@ def save_model(path: str | os.PathLike, model: Model) -> None:
       model.variables, sep='/'
     ).items()
   }
-  metadata = {_METADATA: json.dumps(dataclasses.asdict(model.spec))}
+  _check_finite(path, tensors)
+  spec = json.dumps(dataclasses.asdict(model.spec), allow_nan=False)
+  metadata = {_METADATA: spec}
   temporary = f'{os.fspath(path)}.tmp'
   safetensors.numpy.save_file(tensors, temporary, metadata)
   os.replace(temporary, path)
@@ -148,10 +153,12 @@ def load_model(path: str | os.PathLike) -> Model:
   """Reads a file that `save_model` wrote.
 
   Raises:
-    ValueError: If the file is of another kind, or if its arrays do not have the
-      shapes that its description asks for.
+    ValueError: If the file is of another kind, if its arrays do not have the
+      shapes that its description asks for, or if one is not finite.
     OSError: If the file cannot be read.
   """
+  if os.path.isdir(path):  # The library's error does not name it.
+    raise IsADirectoryError(f'{path} is a folder; pass the file of a model.')
   try:
     with safetensors.safe_open(path, framework='np') as file:
       metadata = file.metadata() or {}
@@ -163,7 +170,9 @@ def load_model(path: str | os.PathLike) -> Model:
       tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
   except (
     safetensors.SafetensorError,
+    AttributeError,  # NumPy has no dtype of this name, such as an F8.
     KeyError,
+    RecursionError,  # The description is nested too deeply.
     TypeError,
     ValueError,
   ) as error:
@@ -179,9 +188,23 @@ def load_model(path: str | os.PathLike) -> Model:
       f'The arrays in {path} do not fit its description, {spec}:\n{problems}\n'
       'Make the file again.'
     )
+  _check_finite(path, tensors)
   # The variables move to the device here, so that no call has to move them.
   variables = flax.traverse_util.unflatten_dict(tensors, sep='/')
   return Model(spec, jax.device_put(variables))
+
+
+def _check_finite(
+  path: str | os.PathLike, tensors: dict[str, np.ndarray]
+) -> None:
+  """Refuses variables that are not finite, whose logits would mean nothing."""
+  for name, tensor in tensors.items():
+    if not np.isfinite(tensor).all():
+      raise ValueError(
+        f'{name} in the classifier {path} is not finite, so its logits would '
+        'mean nothing. Train it again with a smaller --learning_rate and '
+        'another --out_dir.'
+      )
 
 
 def differences(found: dict, expected: dict) -> str:

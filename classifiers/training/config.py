@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from linac_config import checks
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
@@ -41,6 +43,8 @@ class TrainConfig:
   seed: int = 0
 
   def __post_init__(self):
+    for name in ('learning_rate', 'weight_decay', 'ema_decay'):
+      checks.as_float(name, getattr(self, name))
     for name in ('epochs', 'batch_size', 'learning_rate'):
       if not getattr(self, name) > 0:
         raise ValueError(f'{name}={getattr(self, name)} must be positive.')

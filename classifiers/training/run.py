@@ -16,6 +16,7 @@ from classifiers.training.trainer import Trainer
 
 _DESCRIPTION = 'run.json'
 _MODEL = 'model.safetensors'
+_CHECKPOINTS = 'checkpoints'
 
 
 def model_file(out_dir: pathlib.Path) -> pathlib.Path:
@@ -40,25 +41,25 @@ def train(
     The final state, and the mean loss of each epoch that this call has run.
 
   Raises:
-    ValueError: If the folder belongs to a run with other settings.
+    ValueError: If the folder belongs to a run with other settings, or the
+      training diverges.
   """
   _claim(trainer, out_dir)
   losses = []
   options = ocp.CheckpointManagerOptions(max_to_keep=1)
   with ocp.CheckpointManager(
-    (out_dir / 'checkpoints').absolute(), options=options
+    (out_dir / _CHECKPOINTS).absolute(), options=options
   ) as manager:
     state = _latest_state(trainer, manager)
     total = trainer.config.epochs * trainer.steps_per_epoch
-    bar = tqdm(
+    with tqdm(
       total=total, initial=int(state.step), unit=' steps', disable=not progress
-    )
-    while int(state.step) < total:
-      state, loss = trainer.epoch(state, on_step=bar.update)
-      losses.append(loss)
-      bar.set_postfix(loss=f'{losses[-1]:.3f}')
-      manager.save(int(state.step), args=ocp.args.StandardSave(state))
-    bar.close()
+    ) as bar:
+      while int(state.step) < total:
+        state, loss = trainer.epoch(state, on_step=bar.update)
+        losses.append(loss)
+        bar.set_postfix(loss=f'{losses[-1]:.3f}')
+        manager.save(int(state.step), args=ocp.args.StandardSave(state))
   save_model(model_file(out_dir), trainer.model(state))
   return state, losses
 
@@ -79,22 +80,55 @@ def _claim(trainer: Trainer, out_dir: pathlib.Path) -> None:
   wanted = {
     'model': dataclasses.asdict(trainer.spec),
     'training': dataclasses.asdict(trainer.config),
+    'split': trainer.split.name,
     'examples': trainer.split.count,
-    'fingerprint': trainer.split.builder.info.metadata['fingerprint'],
+    'fingerprint': trainer.split.fingerprint,
   }
   out_dir.mkdir(parents=True, exist_ok=True)
   path = out_dir / _DESCRIPTION
-  if not path.exists():
-    temporary = path.with_suffix('.tmp')
-    temporary.write_text(json.dumps(wanted, indent=2))
-    os.replace(temporary, path)
+  if path.exists():
+    found = _read_description(path, trainer.spec.dataset_version)
+    if found != wanted:
+      raise ValueError(
+        f'{out_dir} holds another run:\n{found}\ninstead of\n{wanted}\n'
+        'Choose another --out_dir, or delete this one.'
+      )
     return
-  found = json.loads(path.read_text())
-  # Older code did not record the version, but the fingerprint depends on it.
-  version = {'dataset_version': trainer.spec.dataset_version}
-  found['model'] = version | found['model']
-  if found != wanted:
+  for name in (_MODEL, _CHECKPOINTS):
+    if (out_dir / name).exists():
+      raise ValueError(
+        f'{out_dir} holds {name} but no {_DESCRIPTION}, which would say of '
+        'which run it is. Choose another --out_dir.'
+      )
+  temporary = path.with_suffix('.tmp')
+  text = json.dumps(wanted, indent=2, allow_nan=False)
+  temporary.write_text(text, encoding='utf-8')
+  os.replace(temporary, path)
+
+
+def _read_description(path: pathlib.Path, version: str) -> dict:
+  """Reads the description of a run.
+
+  Args:
+    path: The path of the description.
+    version: The dataset's version for a description that has none. Older code
+      did not record it, but the fingerprint depends on it.
+
+  Raises:
+    ValueError: If the file holds no description; the message names it.
+  """
+  try:
+    found = json.loads(path.read_text(encoding='utf-8'))
+    found['model'] = {'dataset_version': version} | found['model']
+    # Older code recorded no split; this one is the default of the command.
+    return {'split': 'train'} | found
+  except (
+    KeyError,
+    RecursionError,  # The file is nested too deeply.
+    TypeError,
+    ValueError,
+  ) as error:
     raise ValueError(
-      f'{out_dir} holds another run:\n{found}\ninstead of\n{wanted}\n'
-      'Choose another --out_dir, or delete this one.'
-    )
+      f'{path} is damaged, so nobody can say of which run its folder is: '
+      f'{error!r}. Choose another --out_dir.'
+    ) from error

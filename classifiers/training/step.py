@@ -38,8 +38,10 @@ def make_optimizer(
   config: TrainConfig, num_steps: int
 ) -> optax.GradientTransformation:
   """Returns AdamW with a warm-up and a cosine decay over all steps."""
+  # At least one step follows the warm-up, so a single step has none.
+  warm_up = min(max(num_steps // 10, 1), num_steps - 1)
   schedule = optax.warmup_cosine_decay_schedule(
-    0, config.learning_rate, max(num_steps // 10, 1), num_steps
+    0, config.learning_rate, warm_up, num_steps
   )
   kernels = functools.partial(jax.tree.map, lambda param: param.ndim > 1)
   return optax.adamw(schedule, weight_decay=config.weight_decay, mask=kernels)

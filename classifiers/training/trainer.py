@@ -96,6 +96,10 @@ class Trainer:
 
     Returns:
       The state at the end of the epoch, and the mean loss of its steps.
+
+    Raises:
+      ValueError: If a loss or, at the end, a weight is not finite. The message
+        names the step.
     """
     epoch = int(state.step) // self.steps_per_epoch
     losses = []
@@ -114,7 +118,27 @@ class Trainer:
       )
       losses.append(loss)
       on_step()
+    self._check_finite(state, np.array(losses))
     return state, float(np.mean(losses))
+
+  def _check_finite(self, state: TrainState, losses: np.ndarray) -> None:
+    """Refuses the results of an epoch in which the training diverged.
+
+    They are checked once an epoch, because the steps of an epoch do not wait
+    for their results.
+    """
+    wrong = np.flatnonzero(~np.isfinite(losses))
+    if wrong.size:
+      step = int(state.step) - len(losses) + int(wrong[0]) + 1
+      problem = f'The loss of step {step} is {losses[wrong[0]]}'
+    elif not all(np.isfinite(x).all() for x in jax.tree.leaves(state.ema)):
+      problem = f'The weights after step {int(state.step)} are not finite'
+    else:
+      return
+    raise ValueError(
+      f'{problem}: the training diverged. Train with a learning_rate smaller '
+      f'than {self.config.learning_rate}, in another --out_dir.'
+    )
 
   def model(self, state: TrainState) -> Model:
     """Returns the classifier with the averaged weights of a state."""

@@ -58,7 +58,7 @@ def croissant(info: tfds.core.DatasetInfo) -> str:
     distribution=[shards],
     record_sets=[_splits(context, info), _examples(context, info, shards)],
   )
-  return json.dumps(metadata.to_json(), indent=2)
+  return json.dumps(metadata.to_json(), indent=2, allow_nan=False)
 
 
 def _splits(context: mlc.Context, info: tfds.core.DatasetInfo) -> mlc.RecordSet:

@@ -85,7 +85,9 @@ class Manifest:
   def signed(self) -> Manifest:
     """A copy of this manifest with its checksum."""
     fields = dataclasses.asdict(self) | {'checksum': ''}
-    digest = hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+    digest = hashlib.sha256(
+      json.dumps(fields, allow_nan=False).encode()
+    ).hexdigest()
     return dataclasses.replace(self, checksum=digest)
 
   @property

@@ -252,7 +252,8 @@ def _statistics(values: list[float]) -> dict[str, float]:
 def bad_example_lines(by_split: dict[str, list[Manifest]]) -> str:
   """The contents of `BAD_EXAMPLES_FILE`, or '' if no example was left out."""
   return ''.join(
-    json.dumps({'split': split, **dataclasses.asdict(example)}) + '\n'
+    json.dumps({'split': split, **dataclasses.asdict(example)}, allow_nan=False)
+    + '\n'
     for split, manifests in by_split.items()
     for manifest in manifests
     for example in manifest.bad_examples

@@ -133,4 +133,4 @@ def _renew(
 
 
 def _encoded(process: BuildProcess) -> bytes:
-  return json.dumps(dataclasses.asdict(process)).encode()
+  return json.dumps(dataclasses.asdict(process), allow_nan=False).encode()

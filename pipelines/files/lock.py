@@ -50,7 +50,9 @@ def only_build_in(folder: pathlib.Path) -> Iterator[None]:
   handle = _lock(folder)
   try:
     process = dataclasses.asdict(BuildProcess.current())
-    storage.write_text(folder / BUILD_PROCESS_FILE, json.dumps(process))
+    storage.write_text(
+      folder / BUILD_PROCESS_FILE, json.dumps(process, allow_nan=False)
+    )
     yield
   finally:
     # A build that was refused leaves no empty folders. Others are not removed.

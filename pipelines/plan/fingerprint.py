@@ -81,7 +81,9 @@ def _key(plan: DatasetPlan) -> dict:
 
 def fingerprint(plan: DatasetPlan) -> str:
   """The SHA-256 of a plan's `identity`, in hexadecimal."""
-  text = json.dumps(identity(plan), sort_keys=True, separators=(',', ':'))
+  text = json.dumps(
+    identity(plan), sort_keys=True, separators=(',', ':'), allow_nan=False
+  )
   return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -26,7 +26,9 @@ def save_plan(plan: DatasetPlan) -> None:
   """Writes a plan into its staging folder."""
   (plan.staging / MANIFESTS).mkdir(parents=True, exist_ok=True)
   value = {'schema': fingerprint.SCHEMA, **dataclasses.asdict(plan)}
-  storage.write_text(plan.staging / PLAN_FILE, json.dumps(value, indent=2))
+  storage.write_text(
+    plan.staging / PLAN_FILE, json.dumps(value, indent=2, allow_nan=False)
+  )
 
 
 def load_plan(staging: str) -> DatasetPlan:

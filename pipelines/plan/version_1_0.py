@@ -103,7 +103,9 @@ def upgraded_manifest(value: dict) -> dict:
     ValueError: if the file's checksum is not that of its contents.
   """
   fields = value | {'checksum': ''}
-  digest = hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+  digest = hashlib.sha256(
+    json.dumps(fields, allow_nan=False).encode()
+  ).hexdigest()
   if value['checksum'] != digest:
     raise ValueError('its checksum is not that of its contents.')
   new = {k: v for k, v in value.items() if k not in ('psnr', 'final_loss')}

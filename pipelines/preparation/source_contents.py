@@ -63,7 +63,7 @@ def _contents(
   """Does the work of `source_contents`, with arguments that can be hashed."""
   del files
   builder = tfds.builder_from_directory(directory)
-  everything = hashlib.sha256(json.dumps(class_names).encode())
+  everything = hashlib.sha256(json.dumps(class_names, allow_nan=False).encode())
   digests: dict[str, list[str]] = {split: [] for split, _ in shard_stops}
   with tqdm(
     total=sum(stops[-1] for _, stops in shard_stops),
@@ -81,6 +81,8 @@ def _contents(
         digests[split].append(shard_digest(examples))
         of_split.update(b''.join(examples))
         bar.update(len(examples))
-      text = json.dumps([split, stops[-1], of_split.hexdigest()])
+      text = json.dumps(
+        [split, stops[-1], of_split.hexdigest()], allow_nan=False
+      )
       everything.update(text.encode())
   return everything.hexdigest()[:32], digests

@@ -69,7 +69,7 @@ def _metadata_problems(
       return [f'the PSNR values in the manifests have no statistics: {error}']
   recorded = dataclasses.asdict(dataset.metadata)
   found = {key: recorded[key] for key in expected}
-  found, expected = (json.loads(json.dumps(x)) for x in (found, expected))
+  found, expected = map(strict_json.plain, (found, expected))
   return [
     *differences(
       {'folder': f'{directory.parent.name}/{directory.name}'},

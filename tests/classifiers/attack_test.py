@@ -83,6 +83,12 @@ def test_an_attack_on_another_kind_of_classifier_is_refused(run, name, model):
     run(name, model)
 
 
+def test_a_twin_of_other_classes_is_refused(run, tmp_path, random_model):
+  save_model(tmp_path / 'other', random_model(3, num_classes=7))
+  with pytest.raises(CommandError, match='has 7 classes'):
+    run('transfer', 'defended', f'--twin={tmp_path / "other"}')
+
+
 def test_no_distance_is_not_the_usual_distance(run):
   with pytest.raises(CommandError, match='0'):
     run('square', 'twin', '--epsilon=0')

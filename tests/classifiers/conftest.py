@@ -58,9 +58,13 @@ def tiny_dir(tmp_path_factory):
 def random_model():
   """A function that makes a WideResNet-10-1 with random weights."""
 
-  def make(in_channels: int, inputs='image', config_name='seed_1') -> Model:
+  def make(
+    in_channels: int, inputs='image', config_name='seed_1', num_classes=10
+  ) -> Model:
     version = str(Cifar10Linac.VERSION)
-    spec = ModelSpec(10, 1, in_channels, 10, inputs, config_name, version)
+    spec = ModelSpec(
+      10, 1, in_channels, num_classes, inputs, config_name, version
+    )
     random = np.random.default_rng(0)
     variables = {
       path: np.ones(struct.shape, np.float32)

@@ -80,6 +80,18 @@ def test_a_private_name_means_another_transform_in_old_versions():
   assert old == older != new
 
 
+def test_a_model_of_other_classes_or_channels_is_refused(
+  run, tiny_dir, tmp_path, random_model
+):
+  path = tmp_path / 'model.safetensors'
+  save_model(path, random_model(3, num_classes=7))
+  with pytest.raises(CommandError, match='has 7 classes, but sample.* has 10'):
+    run(path, '--dataset', 'sample', '--data_dir', tiny_dir)
+  save_model(path, random_model(9, 'representation', TINY.name))
+  with pytest.raises(CommandError, match='of 9 channels, but those of .* 8'):
+    run(path, '--dataset', f'cifar10_linac/{TINY.name}', '--data_dir', tiny_dir)
+
+
 def test_nothing_is_built_or_downloaded(run, tmp_path, model_file):
   path = model_file(3, 'image')
   for dataset in ('cifar10_linac/seed_9', 'cifar10', 'no_such_dataset'):

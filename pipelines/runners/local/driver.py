@@ -68,7 +68,9 @@ def main(argv: list[str]) -> int:
     traceback.print_exc()
     parent.tell(parent.REASON, reason_of(error))
     return 1
-  parent.tell(parent.METRICS, json.dumps(metrics.totals(root.result)))
+  parent.tell(
+    parent.METRICS, json.dumps(metrics.totals(root.result), allow_nan=False)
+  )
   return 0
 
 

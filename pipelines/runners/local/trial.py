@@ -104,7 +104,7 @@ def main(staging: str) -> None:
     size = images_per_batch(plan)
     fitted = -(-fitted // size) * size
   trial = Trial(seconds / fitted, manifest.file_bytes / len(examples))
-  print(json.dumps(dataclasses.asdict(trial)))
+  print(json.dumps(dataclasses.asdict(trial), allow_nan=False))
 
 
 if __name__ == '__main__':

@@ -7,9 +7,7 @@ from hypothesis import strategies as st
 
 from classifiers.attacks.balls import Ball
 
-balls = st.builds(
-  Ball, st.sampled_from(['linf', 'l2']), st.floats(1e-3, 2, allow_nan=False)
-)
+balls = st.builds(Ball, st.sampled_from(['linf', 'l2']), st.floats(1 / 255, 2))
 
 
 def images_and_points(seed: int, scale: float):
@@ -85,7 +83,16 @@ def test_random_starts_fill_the_ball(norm):
 
 @pytest.mark.parametrize(
   ('norm', 'epsilon'),
-  [('l1', 1), ('linf', 0), ('l2', -1), ('l2', float('nan'))],
+  [
+    ('l1', 1),
+    ('linf', 0),
+    ('l2', -1),
+    ('l2', float('nan')),
+    ('l2', float('inf')),
+    # These would change no pixel of an image of 8 bits.
+    ('linf', 0.9 / 255),
+    ('l2', 0.9 / 255),
+  ],
 )
 def test_other_balls_are_refused(norm, epsilon):
   with pytest.raises(ValueError, match='must be'):

@@ -78,3 +78,16 @@ def test_the_best_image_met_is_kept():
 def test_attacks_without_a_budget_are_refused(budget):
   with pytest.raises(ValueError, match='must be positive'):
     pgd(objective_of(linear), IMAGES, LABELS, Ball('l2', 1), *budget, None)
+
+
+def test_losses_that_are_not_finite_are_no_robustness():
+  with pytest.raises(ValueError, match='step 0 of restart 0.*not finite'):
+    pgd(
+      objective_of(lambda x: linear(x) * jnp.inf),
+      IMAGES,
+      LABELS,
+      Ball('linf', 0.1),
+      steps=1,
+      restarts=1,
+      random=np.random.default_rng(0),
+    )

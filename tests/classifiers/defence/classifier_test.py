@@ -66,6 +66,22 @@ def test_models_of_other_inputs_are_refused(random_model):
     UndefendedClassifier(random_model(8, 'representation'))
 
 
+def test_logits_that_are_not_finite_are_refused(random_model):
+  # The weights are finite, but the logits are not.
+  model = random_model(in_channels=3)
+  model.variables['params']['logits']['kernel'][:] = 3e38
+  model.variables['params']['batchnorm']['scale'][:] = 1e6
+  with pytest.raises(ValueError, match='logits that are not finite'):
+    UndefendedClassifier(model)(IMAGES)
+
+
+def test_inputs_of_other_channels_are_refused(random_model):
+  with pytest.raises(ValueError, match='of 9 channels, not 8'):
+    DefendedClassifier(random_model(9, 'representation'), CONFIG)(IMAGES)
+  with pytest.raises(ValueError, match='of 1 channels, not 3'):
+    UndefendedClassifier(random_model(1))(IMAGES)
+
+
 @pytest.mark.parametrize(
   'images', [IMAGES / 255.0, IMAGES[0], IMAGES[:0], IMAGES.astype(np.int32)]
 )

@@ -73,6 +73,45 @@ def test_other_files_are_refused(tmp_path, metadata):
     load_model(path)
 
 
+def test_a_model_that_is_not_finite_is_neither_written_nor_read(
+  tmp_path, random_model
+):
+  path = tmp_path / 'model.safetensors'
+  model = random_model(in_channels=3)
+  save_model(path, model)
+  model.variables['params']['logits']['bias'][3] = np.nan
+  with pytest.raises(ValueError, match='params/logits/bias.*not finite'):
+    save_model(path, model)
+  with safetensors.safe_open(path, framework='np') as file:
+    metadata = file.metadata()
+  tensors = safetensors.numpy.load_file(path)
+  tensors['batch_stats/batchnorm/var'][0] = np.inf
+  safetensors.numpy.save_file(tensors, path, metadata)
+  with pytest.raises(ValueError, match='batchnorm/var.*not finite'):
+    load_model(path)
+
+
+def test_files_that_the_library_does_not_expect_are_refused(tmp_path):
+  path = tmp_path / 'model.safetensors'
+  tensors = {'a': np.zeros(3)}
+  deep = '[' * 100_000 + ']' * 100_000
+  safetensors.numpy.save_file(tensors, path, {'classifier': deep})
+  with pytest.raises(ValueError, match='no classifier'):
+    load_model(path)
+  spec = json.dumps(vars(ModelSpec(10, 1, 3, 10, 'image', 'seed_1', '1.0.2')))
+  safetensors.numpy.save_file(
+    {'a': np.zeros(3, np.uint8)}, path, {'classifier': spec}
+  )
+  path.write_bytes(path.read_bytes().replace(b'"U8"', b'"F8_E5M2"', 1))
+  header = path.read_bytes()
+  size = int.from_bytes(header[:8], 'little') + len('F8_E5M2') - len('U8')
+  path.write_bytes(size.to_bytes(8, 'little') + header[8:])
+  with pytest.raises(ValueError, match='no classifier'):
+    load_model(path)
+  with pytest.raises(OSError, match='is a folder'):
+    load_model(tmp_path)
+
+
 @pytest.mark.parametrize(
   'field',
   [

@@ -10,6 +10,7 @@ import pytest
 from classifiers import load_model
 from classifiers.evaluation.accuracy import correctly_classified
 from classifiers.training.run import train
+from classifiers.training.step import make_optimizer
 from tests.classifiers.training.conftest import CONFIG
 
 
@@ -66,23 +67,61 @@ def test_representations_are_trained_on(tmp_path, trainer):
 
 def test_another_run_is_not_overwritten(tmp_path, trainer):
   config = dataclasses.replace(CONFIG, epochs=1)
-  train(trainer(config, split='train[:40]'), tmp_path)
-  other = dataclasses.replace(config, learning_rate=1e-4)
-  with pytest.raises(ValueError, match='holds another run'):
-    train(trainer(other), tmp_path)
+  train(trainer(config, split='train[:20]'), tmp_path)
+  model = (tmp_path / 'model.safetensors').read_bytes()
+  rate = dataclasses.replace(config, learning_rate=1e-4)
+  # Both splits have 20 examples.
+  for other in (
+    trainer(rate, split='train[:20]'),
+    trainer(config, split='test'),
+  ):
+    with pytest.raises(ValueError, match='holds another run'):
+      train(other, tmp_path)
+  for text in ('{"model', '[]', '[' * 100_000):
+    (tmp_path / 'run.json').write_text(text)
+    with pytest.raises(ValueError, match=r'run\.json is damaged'):
+      train(trainer(config, split='train[:20]'), tmp_path)
+  (tmp_path / 'run.json').unlink()
+  with pytest.raises(ValueError, match=r'no run\.json'):
+    train(trainer(config, split='train[:20]'), tmp_path)
+  assert (tmp_path / 'model.safetensors').read_bytes() == model
+
+
+def test_a_training_that_diverges_names_its_step_and_writes_no_model(
+  tmp_path, trainer
+):
+  # The first step has the learning rate 0.
+  config = dataclasses.replace(CONFIG, learning_rate=1e30)
+  with pytest.raises(ValueError, match=r'loss of step 3 is nan.*than 1e\+30'):
+    train(trainer(config), tmp_path / 'loss')
+  with pytest.raises(ValueError, match='weights after step 2 are not finite'):
+    train(trainer(config, split='train[:40]'), tmp_path / 'weights')
+  assert not list(tmp_path.rglob('model.safetensors'))
+
+
+def test_one_step_in_all_has_the_whole_learning_rate():
+  config = dataclasses.replace(CONFIG, weight_decay=0.0)
+  optimizer = make_optimizer(config, 1)
+  weights = {'kernel': np.ones((2, 2), np.float32)}
+  with jax.numpy_dtype_promotion('standard'):
+    updates, _ = optimizer.update(weights, optimizer.init(weights), weights)
+  # The first step of Adam is as large as the learning rate.
+  np.testing.assert_allclose(
+    updates['kernel'], -config.learning_rate, rtol=1e-3
+  )
 
 
 def test_a_run_that_did_not_record_the_datasets_version_is_continued(
   tmp_path, trainer
 ):
   config = dataclasses.replace(CONFIG, epochs=1)
-  train(trainer(config, split='train[:40]'), tmp_path)
+  train(trainer(config), tmp_path)
   path = tmp_path / 'run.json'
   run = json.loads(path.read_text())
-  del run['model']['dataset_version']
+  del run['model']['dataset_version'], run['split']
   path.write_text(json.dumps(run))
-  train(trainer(config, split='train[:40]'), tmp_path)
+  train(trainer(config), tmp_path)
   run['fingerprint'] = '0' * 64  # Another version has another fingerprint.
   path.write_text(json.dumps(run))
   with pytest.raises(ValueError, match='holds another run'):
-    train(trainer(config, split='train[:40]'), tmp_path)
+    train(trainer(config), tmp_path)
