@@ -36,7 +36,7 @@ def ffi_headers() -> pathlib.Path:
   (pin,) = (
     requirement
     for requirement in tomllib.loads(
-      pathlib.Path('pyproject.toml').read_text()
+      pathlib.Path('pyproject.toml').read_text(encoding='utf-8')
     )['build-system']['requires']
     if requirement.startswith('jaxlib==')
   )
@@ -81,7 +81,7 @@ setuptools.setup(
   version='0.1.0',
   description='A reproducible dataset builder for LINAC representations: '
   'Apache Beam, JAX and TFDS.',
-  long_description=pathlib.Path('README.md').read_text(),
+  long_description=pathlib.Path('README.md').read_text(encoding='utf-8'),
   long_description_content_type='text/markdown',
   license='Apache-2.0',
   # TensorFlow 2.21 has no wheel for 3.14.

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from linac_config import invocation
+from linac_config import invocation, paths
 from linac_tfds import sources
 
 # The number of examples that are shuffled together. As many float16
@@ -183,7 +182,7 @@ def _prepared_builder(
   dataset: str, data_dir: str | None
 ) -> tfds.core.DatasetBuilder:
   """Returns the builder of a dataset that is prepared, or raises ValueError."""
-  folder = os.path.expanduser(data_dir or tfds.core.constants.DATA_DIR)
+  folder = paths.absolute(data_dir or tfds.core.constants.DATA_DIR)
   try:
     builder = tfds.builder(dataset, data_dir=folder)
     prepared, reason = sources.is_prepared(builder), ''

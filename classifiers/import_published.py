@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 
 from classifiers import command_line
 from classifiers.network.model import save_model
 from classifiers.network.published import convert
 from classifiers.network.unpickle import load_params_and_state
-from linac_config import LinacConfig, config_names, invocation
+from linac_config import LinacConfig, config_names, invocation, paths
 
 
 @command_line.prints_result
@@ -52,6 +53,12 @@ def _parse(argv: list[str]) -> argparse.Namespace:
   )
   args = parser.parse_args(argv)
   config_names.parse_config_name(args.config_name)
+  out = paths.absolute(args.out)
+  reason = paths.why_not_writable(os.path.dirname(out))
+  if os.path.isdir(out):
+    reason = 'it is a folder'
+  if reason:
+    raise ValueError(f'{out} cannot be written: {reason}. Name another file.')
   return args
 
 

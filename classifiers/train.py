@@ -34,7 +34,7 @@ from classifiers.network.model import INPUTS
 from classifiers.training.config import PRESETS, TrainConfig
 from classifiers.training.run import model_file, train
 from classifiers.training.trainer import Trainer
-from linac_config import invocation
+from linac_config import invocation, paths
 
 # Each field of TrainConfig is an option with this text in --help.
 _OPTIONS = {
@@ -55,9 +55,13 @@ def main(argv: list[str]) -> dict:
   """Trains a classifier and returns how it was trained."""
   args = _parse(argv)
   config = _config(args)
+  out_dir = pathlib.Path(paths.absolute(args.out_dir))
+  if reason := paths.why_not_writable(out_dir):
+    raise ValueError(
+      f'{out_dir} cannot be written: {reason}. Pass another --out_dir.'
+    )
   split = data.find_split(args.dataset, args.split, args.data_dir)
   trainer = Trainer(config, split, args.inputs)
-  out_dir = pathlib.Path(args.out_dir).expanduser()
   start = time.perf_counter()
   state, losses = train(trainer, out_dir, progress=True)
   return {

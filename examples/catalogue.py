@@ -34,7 +34,9 @@ def main(dataset_dir: str, output: str) -> None:
   figure = tfds.show_examples(examples, builder.info)
   figure.savefig(folder / f'{name}.png', dpi=50, bbox_inches='tight')
   table = tfds.as_dataframe(examples, builder.info)
-  (folder / f'{name}.html').write_text(table.current_style.to_html())
+  (folder / f'{name}.html').write_text(
+    table.current_style.to_html(), encoding='utf-8'
+  )
   # The page would link to Papers With Code, but TFDS's package lacks the links.
   doc_utils.get_pwc_catalog_urls = dict
   page = dataset_markdown_builder.get_markdown_string(
@@ -45,7 +47,7 @@ def main(dataset_dir: str, output: str) -> None:
     df_doc_util=doc_utils.DataframeDocUtil(output, ''),
     nightly_doc_util=None,
   )
-  (folder / f'{builder.name}.md').write_text(page)
+  (folder / f'{builder.name}.md').write_text(page, encoding='utf-8')
 
 
 if __name__ == '__main__':

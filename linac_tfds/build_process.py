@@ -183,6 +183,9 @@ class _Relay:
       self.error += text
     elif text:
       self._line_begins = text[-1] in '\r\n'
+      # The build writes UTF-8, and the encoding of the stream may lack some.
+      encoding = getattr(self._stream, 'encoding', None) or 'utf-8'
+      text = text.encode(encoding, 'backslashreplace').decode(encoding)
       self._stream.write(text)
       self._stream.flush()
 

@@ -15,7 +15,7 @@ os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'  # JAX may have set another.
 absl.logging.set_verbosity(absl.logging.ERROR)
 
 _stderr = os.dup(2)
-with open(os.devnull, 'w') as _null:
+with open(os.devnull, 'wb') as _null:
   os.dup2(_null.fileno(), 2)
 try:
   import tensorflow  # noqa: F401

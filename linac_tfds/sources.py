@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 
 import tensorflow_datasets as tfds
+
+from linac_config import paths
 
 
 def find_source(
@@ -29,9 +31,12 @@ def find_source(
       f'source={name!r} holds representations, not images; choose a dataset of '
       'images.'
     )
-  default = tfds.core.constants.DATA_DIR
-  folders = [source_data_dir] if source_data_dir else [data_dir, default]
-  folders = list(dict.fromkeys(_absolute(os.fspath(f)) for f in folders))
+  # Workers and later runs may have another current folder.
+  folders = [paths.absolute(source_data_dir or data_dir)]
+  if not source_data_dir:
+    with contextlib.suppress(ValueError):  # There may be no home folder.
+      folders.append(paths.absolute(tfds.core.constants.DATA_DIR))
+  folders = list(dict.fromkeys(folders))
   builders, reason = [], ''
   for folder in folders:
     try:
@@ -50,13 +55,6 @@ def find_source(
       f'expected {found.data_path}.'
     )
   return found
-
-
-def _absolute(folder: str) -> str:
-  # Workers and later runs may have another current folder.
-  if '://' in folder:
-    return folder
-  return os.path.abspath(os.path.expanduser(folder))
 
 
 def is_prepared(builder: tfds.core.DatasetBuilder) -> bool:

@@ -125,10 +125,25 @@ def _plan_all(
 def _plan(
   command: Command, config: LinacBuilderConfig, locks: contextlib.ExitStack
 ) -> DatasetPlan:
-  """Plans a dataset; no other build can work on it until `locks` are closed."""
+  """Plans a dataset; no other build can work on it until `locks` are closed.
+
+  If its folder cannot be written, no other build can work on it either.
+
+  Raises:
+    BuildError: if the folder cannot be written and the dataset is not finished,
+      or if the dataset cannot be planned.
+  """
   builder = command.builder(config)
   folder = storage.path(builder.data_path.parent)
-  check_folder(folder)
+  try:
+    check_folder(folder)
+  except BuildError:
+    if not builder.prepared or command.settings.overwrite:
+      raise
+    plan = make_plan(builder, command.settings)
+    if state_for_build(plan).kind is not Kind.PUBLISHED:
+      raise
+    return plan
   locks.enter_context(lock.only_build_in(folder))
   return make_plan(builder, command.settings)
 
@@ -192,7 +207,11 @@ def _run(
 def _failures(plans: list[DatasetPlan]) -> dict[str, str]:
   """Reads why datasets were not published, by their configs' names."""
   files = {plan.config_name: plan.staging / FAILURE_FILE for plan in plans}
-  return {name: f.read_text() for name, f in files.items() if f.exists()}
+  return {
+    name: f.read_text(encoding='utf-8', errors='replace')
+    for name, f in files.items()
+    if f.exists()
+  }
 
 
 def _is_remote(plan: DatasetPlan) -> bool:
@@ -213,8 +232,10 @@ def _is_done(plan: DatasetPlan) -> bool:
     publish.mend_texts(plan, state)
   elif state.kind is not Kind.PUBLISHED:
     return False
-  publish.remove_staging(plan)
-  storage.remove_parts(plan.directory)
+  # What cannot be removed does no harm.
+  with contextlib.suppress(*storage.errors()):
+    publish.remove_staging(plan)
+    storage.remove_parts(plan.directory)
   return True
 
 

@@ -2,8 +2,9 @@ r"""Writes a page about a published LINAC dataset: what is in it, in pictures.
 
   python -m pipelines.report ~/tensorflow_datasets/cifar10_linac/seed_42/2.0.0
 
-This writes `report.html`, which needs no other file, and copies of its pictures
-into `report/`. It reads up to 100 shards and fits about two dozen images again.
+This makes a folder that is named after the dataset. It writes `report.html`
+there, which needs no other file, and copies of its pictures into `report/`. It
+reads up to 100 shards and fits about two dozen images again.
 The pictures need `pip install -e '.[viz]'`.
 """
 
@@ -19,7 +20,7 @@ import argparse
 import pathlib
 import sys
 
-from linac_config import invocation
+from linac_config import invocation, paths
 from pipelines.command_line import console
 from pipelines.command_line.console import Parser
 from pipelines.dataset.read_published import (
@@ -28,6 +29,7 @@ from pipelines.dataset.read_published import (
   with_private_key,
 )
 from pipelines.files import bucket_access, storage
+from pipelines.plan.shards import DATASET
 
 PAGE = 'report.html'
 PICTURES = 'report'
@@ -35,7 +37,7 @@ PICTURES = 'report'
 
 def report(
   directory: pathlib.Path,
-  output: pathlib.Path,
+  output: pathlib.Path | None = None,
   private_key_file: str | None = None,
   num_refits: int = 16,
   num_shards: int = 100,
@@ -44,7 +46,8 @@ def report(
 
   Args:
     directory: The folder of the dataset's version.
-    output: The folder to write into.
+    output: The folder to write into, or None for a folder that is named after
+      the dataset, in the current folder.
     private_key_file: The file with the private key, if the dataset has one, or
       None to read it from `LINAC_PRIVATE_KEY`. Without a key nothing is fitted.
     num_refits: The number of images drawn at random to be fitted again, besides
@@ -57,8 +60,8 @@ def report(
 
   Raises:
     OSError: if a file cannot be read or written.
-    ValueError: if there is no published dataset, it is damaged, or the pictures
-      would be written into it.
+    ValueError: if there is no published dataset, it is damaged, or the page
+      would be written into it or into a folder that cannot be written.
   """
   # Their libraries belong to an extra, which no other command may need.
   from pipelines.reporting import (
@@ -71,12 +74,11 @@ def report(
   )
 
   check_published(directory)
-  if not storage.is_remote(directory) and output.is_relative_to(directory):
-    raise ValueError(
-      f'{output} is inside the dataset, where no other files may be. Pass '
-      'another --output.'
-    )
   dataset = open_published(directory)
+  if output is None:
+    plan = dataset.plan
+    output = storage.path(f'{DATASET}-{plan.config_name}-{plan.version}')
+  _check_output(output, directory)
   dataset, no_key = with_private_key(dataset, private_key_file)
   folder = output / PICTURES
   folder.mkdir(parents=True, exist_ok=True)
@@ -92,8 +94,27 @@ def report(
     for picture, _ in part.pictures:
       (folder / f'{picture.name}.png').write_bytes(picture.png)
   path = output / PAGE
-  path.write_text(page.render(dataset, card.make_card(dataset, found), parts))
+  text = page.render(dataset, card.make_card(dataset, found), parts)
+  path.write_text(text, encoding='utf-8')
   return path
+
+
+def _check_output(output: pathlib.Path, directory: pathlib.Path) -> None:
+  """Raises ValueError if the report on a dataset cannot be written.
+
+  Args:
+    output: The folder to write into.
+    directory: The folder of the dataset.
+  """
+  if not storage.is_remote(directory) and output.is_relative_to(directory):
+    raise ValueError(
+      f'{output} is inside the dataset, where no other files may be. Pass '
+      'another --output.'
+    )
+  if reason := paths.why_not_writable(output):
+    raise ValueError(
+      f'{output} cannot be written: {reason}. Pass another --output.'
+    )
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
@@ -113,9 +134,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
   parser.add_argument(
     '--output',
     metavar='DIR',
-    default='.',
     help=f'the folder in which to write {PAGE} and the folder {PICTURES} '
-    '(default: the current folder)',
+    '(default: a folder here that is named after the dataset)',
   )
   parser.add_argument(
     '--private_key_file',
@@ -152,8 +172,8 @@ def main(argv: list[str]) -> int:
   """Runs the command; returns the exit status, which `--help` explains."""
   args = _parse(argv)
   directory = bucket_access.readable_path(args.dataset_dir)
-  output = storage.path(args.output)
-  if storage.is_remote(output):
+  output = args.output and storage.path(args.output)
+  if output and storage.is_remote(output):
     raise ValueError(f'output={args.output} is not a local folder; pass one.')
   try:
     path = report(

@@ -16,7 +16,7 @@ import safetensors.numpy
 from jaxtyping import Array, Float
 
 from classifiers.network.wide_resnet import WideResNet, blocks_per_layer
-from linac_config import invocation
+from linac_config import invocation, paths
 
 INPUTS = ('representation', 'image')
 # A larger number means that a file is damaged or an option is mistyped.
@@ -144,7 +144,8 @@ def save_model(path: str | os.PathLike, model: Model) -> None:
   _check_finite(path, tensors)
   spec = json.dumps(dataclasses.asdict(model.spec), allow_nan=False)
   metadata = {_METADATA: spec}
-  temporary = f'{os.fspath(path)}.tmp'
+  path = paths.absolute(path)
+  temporary = f'{path}.tmp'
   safetensors.numpy.save_file(tensors, temporary, metadata)
   os.replace(temporary, path)
 
@@ -157,6 +158,7 @@ def load_model(path: str | os.PathLike) -> Model:
       shapes that its description asks for, or if one is not finite.
     OSError: If the file cannot be read.
   """
+  path = paths.absolute(path)
   if os.path.isdir(path):  # The library's error does not name it.
     raise IsADirectoryError(f'{path} is a folder; pass the file of a model.')
   try:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import tensorflow_datasets as tfds
 
 from linac_config import (
   KeylessConfig,
   LinacConfig,
   config_names,
+  paths,
   reproducibility,
 )
 from linac_tfds import build_options, build_process, schema, sources
@@ -121,7 +120,9 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
       config: The name of a config, a `LinacBuilderConfig`, or a `LinacConfig`,
         which is used with CIFAR-10.
       seed: A short form of the config `seed_N`.
-      data_dir: The root folder for datasets. The default is TFDS's own.
+      data_dir: The root folder for datasets. The default is TFDS's own. Here
+        and in `source_data_dir`, a relative path is relative to the folder that
+        is the current one now, also after a later `os.chdir`.
       source_data_dir: The root folder in which the source is prepared. By
         default, `data_dir` and then TFDS's own folder are searched; if neither
         holds the source, it is downloaded into `data_dir`.
@@ -133,7 +134,8 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
       **kwargs: Other arguments of TFDS's builders, such as `version`.
 
     Raises:
-      ValueError: if the config or the seed is not valid, or if both are given.
+      ValueError: if the config or the seed is not valid, if both are given, or
+        if a folder starts with `~` and the home folder is not known.
     """
     if seed is not None:
       if config is not None:
@@ -144,11 +146,13 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     if isinstance(config, LinacBuilderConfig) and not config.private:
       # TFDS refuses a second config object with the name of a registered one.
       config = config.name
+    source_data_dir = source_data_dir and paths.absolute(source_data_dir)
     self.source_data_dir = source_data_dir
     self.image_feature, self.label_feature = image_feature, label_feature
     if data_dir is not None:
-      # TFDS expands the home folder only when it reads a dataset.
-      data_dir = os.path.expanduser(data_dir)
+      # TFDS would expand the home folder only when it reads a dataset, and look
+      # for a relative folder each time anew.
+      data_dir = paths.absolute(data_dir)
     super().__init__(
       config=config, data_dir=data_dir, file_format=file_format, **kwargs
     )

@@ -14,6 +14,7 @@ from pipelines.dataset.state import finished_shards, shard_sizes
 from pipelines.errors import printable
 from pipelines.plan import private_key
 from pipelines.plan.dataset_plan import DatasetPlan
+from pipelines.plan.shards import DATASET
 from pipelines.runners.local import devices
 from pipelines.runners.local.trial import Trial
 from pipelines.runners.runner import Runner
@@ -195,7 +196,7 @@ def _older_versions(plan: DatasetPlan) -> list[str]:
   ]
   return [
     f'Version {path.name} is prepared and is kept: load it as '
-    f"tfds.load('cifar10_linac/{path.parent.name}:{path.name}', ...)."
+    f'tfds.load({f"{DATASET}/{path.parent.name}:{path.name}"!r}, ...).'
     for path in sorted(found)
     if path.name != plan.version
   ]

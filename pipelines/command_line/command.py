@@ -18,11 +18,10 @@ from linac_tfds import Cifar10Linac, LinacBuilderConfig
 from pipelines.command_line import seed_ranges
 from pipelines.dataset.metadata import INFO_FILE
 from pipelines.errors import BuildError
-from pipelines.files import storage
+from pipelines.files import bucket_access, storage
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.settings import Settings, check_options, option
 from pipelines.plan.shards import DATASET
-from pipelines.preparation.checks import check_folder
 
 DEFAULT_SEED = LinacConfig().seed
 
@@ -117,11 +116,11 @@ class Command:
       config: One of `configs`.
 
     Raises:
-      BuildError: if the data folder cannot be written, or if it holds metadata
-        of the dataset that are damaged.
+      BuildError: if the data folder is in a bucket that cannot be read, or if
+        it holds metadata of the dataset that are damaged.
+      ValueError: if the data folder has no valid path.
     """
-    if self.data_dir:
-      check_folder(storage.path(self.data_dir))
+    bucket_access.readable_path(self.data_dir or tfds.core.constants.DATA_DIR)
     try:
       return Cifar10Linac(
         config=config,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import functools
+import io
 import logging
 import os
 import sys
@@ -18,10 +19,16 @@ from pipelines.files import storage
 
 
 def set_up() -> None:
-  """Silences libraries, and makes TFDS use this project's client for buckets.
+  """Prepares this process for a command.
+
+  Libraries are silenced, TFDS uses this project's client for buckets, and what
+  the terminal's encoding lacks is printed as an escape.
 
   Call this before a dataset is opened.
   """
+  # Another object, which has no encoding, may have replaced the stream.
+  if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(errors='backslashreplace')
   # Otherwise TFDS opens buckets with TensorFlow, whose import takes seconds.
   os.environ.setdefault('EPATH_USE_TF', 'false')
   # Beam and TFDS log warnings when they are imported.

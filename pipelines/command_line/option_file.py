@@ -16,6 +16,8 @@ import pathlib
 import tomllib
 from collections.abc import Callable, Iterator
 
+from linac_config import paths
+
 # These options make sense on the command line only.
 _NOT_IN_FILES = ('config', 'help')
 
@@ -42,7 +44,9 @@ def read_options(
       name; the message names the file and the key.
   """
   try:
-    values = tomllib.loads(pathlib.Path(path).read_text())
+    values = tomllib.loads(
+      pathlib.Path(paths.absolute(path)).read_text(encoding='utf-8')
+    )
   except (OSError, ValueError) as error:
     raise ValueError(f'config={path} cannot be read: {error}') from error
   actions = dict(_by_name(ours))

@@ -121,7 +121,10 @@ def texts(
     info.write_to_directory(epath.Path(folder))
     # TFDS also writes the licence into a file without a suffix, which is left
     # out: `dataset_info.json` has it too.
-    found = {p.name: p.read_text() for p in pathlib.Path(folder).glob('*.*')}
+    found = {
+      p.name: p.read_text(encoding='utf-8')
+      for p in pathlib.Path(folder).glob('*.*')
+    }
   found[CROISSANT_FILE] = croissant(info)
   if lines := bad_example_lines(by_split):
     found[BAD_EXAMPLES_FILE] = lines
@@ -140,7 +143,7 @@ def default_config_texts() -> dict[str, str]:
       epath.Path(folder), default_config_name=default
     )
     return {
-      str(path.relative_to(folder)): path.read_text()
+      str(path.relative_to(folder)): path.read_text(encoding='utf-8')
       for path in pathlib.Path(folder).rglob('*')
       if path.is_file()
     }

@@ -184,7 +184,10 @@ def _staged_status(
   else:
     until = max(finished.values(), default=since)
     if failure.exists():
-      state, notes = 'failed', failure.read_text().splitlines()
+      state, notes = (
+        'failed',
+        failure.read_text(encoding='utf-8', errors='replace').splitlines(),
+      )
   fitted = sum(sizes[name] for name, at in finished.items() if at >= since)
   return Status(
     plan=plan,

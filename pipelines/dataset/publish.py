@@ -249,18 +249,20 @@ def _publish_info(
   plan: DatasetPlan, manifests: dict[ShardSpec, Manifest]
 ) -> None:
   """Writes the files that describe the dataset, `dataset_info.json` last."""
+  staged = plan.staging / 'info'
+  staged.mkdir(exist_ok=True)
   for name, text in metadata.default_config_texts().items():
     target = plan.directory.parents[1] / name
     target.parent.mkdir(exist_ok=True)
     # All datasets of the folder share this file, and a bucket accepts only one
-    # write of it per second.
-    if not target.exists() or target.read_text() != text:
-      storage.write_text(target, text)
+    # write of it per second. It is linked, so that a killed build leaves its
+    # incomplete file here, where the next one removes it.
+    if not target.exists() or target.read_bytes() != text.encode():
+      storage.write_text(staged / 'default_config', text)
+      storage.link(staged / 'default_config', target)
   texts = metadata.texts(plan, manifests)
   if BAD_EXAMPLES_FILE not in texts:
     storage.remove(plan.directory / BAD_EXAMPLES_FILE)
-  staged = plan.staging / 'info'
-  staged.mkdir(exist_ok=True)
   for name in sorted(texts, key=INFO_FILE.__eq__):
     storage.write_text(staged / name, texts[name])
     storage.link(staged / name, plan.directory / name)

@@ -10,6 +10,7 @@ import dataclasses
 import os
 import pathlib
 import re
+import shlex
 import typing
 
 import tensorflow_datasets as tfds
@@ -115,8 +116,8 @@ def read_published_manifests(
     if not describes(manifest, dataset.plan, shard):
       raise ValueError(
         f'{path} is not the manifest of its shard. '
-        f'`{invocation.command("verify")} {dataset.directory}` says what is '
-        'wrong.'
+        f'`{invocation.command("verify")} '
+        f'{shlex.quote(str(dataset.directory))}` says what is wrong.'
       )
     return manifest
 

@@ -5,12 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import re
 
 from pipelines.files import storage
 
+# Operating systems leave files and folders of these names in any folder. No
+# file of ours starts with a dot.
+_DROPPINGS = re.compile(
+  r'\..*|Thumbs\.db|desktop\.ini|\$RECYCLE\.BIN|lost\+found|@eaDir',
+  re.IGNORECASE,
+)
+
 
 def entries(folder: pathlib.Path) -> list[pathlib.Path]:
-  """The paths in a folder, sorted by name; none if there is no such folder."""
+  """The paths in a folder, sorted by name; none if there is no such folder.
+
+  What operating systems leave there, such as `.DS_Store`, is left out.
+  """
   try:
     if storage.is_remote(folder):
       names = {name.rpartition('/')[2] for name in folder.fs.ls(str(folder))}
@@ -18,7 +29,9 @@ def entries(folder: pathlib.Path) -> list[pathlib.Path]:
       names = os.listdir(folder)
   except FileNotFoundError:
     return []
-  return [folder / name for name in sorted(names)]
+  return [
+    folder / name for name in sorted(names) if not _DROPPINGS.fullmatch(name)
+  ]
 
 
 def times(folder: pathlib.Path) -> dict[str, float]:

@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 
 from pipelines.errors import BuildError, printable
-from pipelines.files import lease, storage, strict_json
+from pipelines.files import lease, listing, storage, strict_json
 from pipelines.files.build_process import BUILD_PROCESS_FILE, BuildProcess
 
 # The environment variable that names the locked folders to a build's driver and
@@ -49,6 +49,9 @@ def only_build_in(folder: pathlib.Path) -> Iterator[None]:
     return
   handle = _lock(folder)
   try:
+    for path in listing.entries(folder):
+      if storage.final_name(path) != path.name:  # A killed build left it.
+        storage.remove(path)
     process = dataclasses.asdict(BuildProcess.current())
     storage.write_text(
       folder / BUILD_PROCESS_FILE, json.dumps(process, allow_nan=False)

@@ -25,6 +25,8 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO
 
+from linac_config import paths
+
 # The number of requests to a bucket at a time. A request takes 20 to 100 ms.
 _THREADS = 16
 # The number of bytes that one request to a bucket asks for.
@@ -48,12 +50,13 @@ def path(text: str | os.PathLike) -> pathlib.Path:
     text: The path as the user wrote it; it may start with `~` or `gs://`.
 
   Raises:
-    ValueError: if the path is neither local nor one of `gs://`, or if gcsfs,
-      which paths of `gs://` need, is not installed.
+    ValueError: if the path is neither local nor one of `gs://`, if the home
+      folder that `~` stands for is not known, or if gcsfs, which paths of
+      `gs://` need, is not installed.
   """
   text = os.fspath(text)
   if '://' not in text:
-    return pathlib.Path(os.path.abspath(os.path.expanduser(text)))
+    return pathlib.Path(paths.absolute(text))
   if not text.startswith('gs://'):
     raise ValueError(f'{text} is neither a local path nor one of gs://.')
   if re.search(r'[*?\[\]]', text):
@@ -227,9 +230,9 @@ def _path_of(f: IO[bytes]) -> pathlib.Path:
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
-  """Writes a small text file, on disk or in a bucket."""
+  """Writes a small text file in UTF-8, on disk or in a bucket."""
   with writing(path) as part:
-    part.write_text(text)
+    part.write_text(text, encoding='utf-8')
 
 
 def file_sha256(path: pathlib.Path) -> str:
@@ -258,7 +261,8 @@ def link(source: pathlib.Path, target: pathlib.Path) -> None:
   if is_remote(source):
     source.fs.cp_file(str(source), str(target))
     return
-  part = _part_of(target)
+  # Beside the source, a killed build leaves it in a folder that is removed.
+  part = _part_of(source)
   os.link(source, part)
   try:
     part.replace(target)

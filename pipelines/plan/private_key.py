@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 import secrets
+import shlex
 import stat
 
 from linac_config import KeylessConfig
@@ -50,7 +51,7 @@ class PrivateKey:
     else:
       where = self.file
       try:
-        text = storage.path(self.file).read_text()
+        text = storage.path(self.file).read_text(encoding='utf-8')
       except Exception as error:  # Clients of buckets raise other classes.
         reason = getattr(error, 'strerror', None) or type(error).__name__
         raise ValueError(
@@ -98,7 +99,7 @@ def find_private_key(
       f'{ENVIRONMENT}.'
     )
   try:
-    found = (folder / _ID_FILE).read_text()
+    found = (folder / _ID_FILE).read_text(encoding='utf-8', errors='replace')
   except FileNotFoundError:
     found = secrets.token_hex(8)
   if not re.fullmatch('[0-9a-f]{16}', found):
@@ -132,6 +133,6 @@ def warnings(key: PrivateKey, config: KeylessConfig) -> list[str]:
     if mode & 0o077:
       found.append(
         f'Other users can read {key.file}: its mode is {mode:o}. Run '
-        f'`chmod 600 {key.file}`.'
+        f'`chmod 600 {shlex.quote(key.file)}`.'
       )
   return found

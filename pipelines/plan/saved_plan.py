@@ -32,7 +32,7 @@ def save_plan(plan: DatasetPlan) -> None:
 
 
 def load_plan(staging: str) -> DatasetPlan:
-  """The plan that is saved in a staging folder.
+  """The plan that is saved in a staging folder, wherever that is now.
 
   Args:
     staging: The path of the staging folder.
@@ -41,9 +41,12 @@ def load_plan(staging: str) -> DatasetPlan:
     BuildError: if there is no valid plan, or it is that of another folder.
   """
   try:
-    value = strict_json.read(storage.path(staging) / PLAN_FILE, dict)
+    folder = storage.path(staging)
+    value = strict_json.read(folder / PLAN_FILE, dict)
     plan = strict_json.convert(_upgraded(value), DatasetPlan)
     _check_number_of_shards(plan)
+    # The data folder may have been moved, or may be known by another path.
+    plan = dataclasses.replace(plan, data_dir=str(folder.parents[2]))
     # The folder's name holds the fingerprint. So a plan that was altered cannot
     # lead to the files of another dataset.
     if str(plan.staging) != staging:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import shutil
 
+from linac_config import paths
 from pipelines.dataset.manifest import manifest_path, read_manifests
 from pipelines.dataset.state import published_fingerprint
 from pipelines.errors import BuildError
@@ -22,15 +22,9 @@ def check_folder(folder: pathlib.Path) -> None:
   if storage.is_remote(folder):
     bucket_access.check_access(folder, bucket_access.WRITE)
     return
-  try:
-    existing = _existing_parent(folder)
-  except OSError as error:  # The name is too long, or a parent is not readable.
-    raise BuildError(f'{folder} cannot be written: {error}.') from error
-  if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-    reason = 'gives no permission' if existing.is_dir() else 'is not a folder'
+  if reason := paths.why_not_writable(folder):
     raise BuildError(
-      f'{folder} cannot be written: {existing} {reason}. Pass another '
-      '--data_dir.'
+      f'{folder} cannot be written: {reason}. Pass another --data_dir.'
     )
 
 

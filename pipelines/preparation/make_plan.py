@@ -38,7 +38,8 @@ def make_plan(builder: Cifar10Linac, settings: Settings) -> DatasetPlan:
       fit the source; the message names the value.
   """
   config = builder.builder_config.linac
-  check_folder(storage.path(builder.data_path.parent))
+  if not builder.prepared:  # A finished dataset can be read-only.
+    check_folder(storage.path(builder.data_path.parent))
   data_dir = str(storage.path(builder.data_path.parents[2]))
   name = builder.builder_config.source
   source_builder = find_source(name, builder.source_data_dir, data_dir)

@@ -64,7 +64,7 @@ def render(
     lstrip_blocks=True,
   )
   file = importlib.resources.files(__package__) / 'report.html.jinja'
-  return environment.from_string(file.read_text()).render(
+  return environment.from_string(file.read_text(encoding='utf-8')).render(
     name=f'cifar10_linac/{dataset.plan.config_name}',
     version=dataset.plan.version,
     card=card,

@@ -15,7 +15,7 @@ import apache_beam as beam
 
 from pipelines.dataset.manifest import read_manifests
 from pipelines.dataset.publish import publish
-from pipelines.errors import BuildError
+from pipelines.errors import BuildError, printable
 from pipelines.files import storage
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.saved_plan import FAILURE_FILE, PLAN_FILE, load_plan
@@ -197,7 +197,7 @@ def _fail(staging: str, reasons: list[str]) -> None:
   # Without a plan, another attempt has published the dataset and removed this
   # folder, which must not appear again.
   if (folder / PLAN_FILE).exists():
-    storage.write_text(folder / FAILURE_FILE, '\n'.join(reasons))
+    storage.write_text(folder / FAILURE_FILE, printable('\n'.join(reasons)))
 
 
 def _reasons_against(

@@ -73,6 +73,6 @@ def _leave_gpus_to_jax() -> None:
 
 def _instructions() -> str:
   """Makes a name for the set of instructions of this CPU."""
-  lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
+  lines = pathlib.Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
   flags = [line for line in lines if line.startswith(('flags', 'Features'))]
   return f'cpu-{hashlib.sha256(flags[0].encode()).hexdigest()[:16]}'

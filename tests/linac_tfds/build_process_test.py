@@ -181,6 +181,14 @@ def test_an_error_is_withheld_however_it_is_cut(text, shown, error, size):
   assert (stream.getvalue(), relay.error) == (shown, error)
 
 
+def test_characters_that_the_terminal_lacks_are_escaped():
+  stream = io.TextIOWrapper(io.BytesIO(), encoding='ascii')
+  relay = build_process._Relay(stream)
+  relay.write('ä 猫'.encode())
+  relay.end()
+  assert stream.buffer.getvalue() == rb'\xe4 \u732b'
+
+
 @pytest.mark.parametrize(
   ('config', 'unset'),
   [({'seed': 1}, ('LINAC_PRIVATE_KEY',)), ({'private_name': 'mine'}, ())],

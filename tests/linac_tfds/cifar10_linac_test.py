@@ -84,7 +84,7 @@ def test_a_pickled_builder_keeps_its_arguments(tmp_path, sample_dir):
     file_format='array_record',
   )
   again = pickle.loads(pickle.dumps(builder))
-  assert again.source_data_dir == sample_dir
+  assert again.source_data_dir == str(sample_dir)
   assert again.info.file_format == tfds.core.FileFormat.ARRAY_RECORD
 
 
@@ -214,6 +214,18 @@ def test_the_home_folder_is_expanded(tmp_path, monkeypatch):
   monkeypatch.setenv('HOME', str(tmp_path))
   builder = tfds.builder(NAME, data_dir='~/data')
   assert builder.data_path.parents[2] == tmp_path / 'data'
+
+
+def test_a_relative_folder_is_that_of_the_time_of_the_call(
+  tmp_path, sample_dir, monkeypatch
+):
+  monkeypatch.chdir(sample_dir.parent)
+  builder = Cifar10Linac(
+    config=TINY, data_dir='here', source_data_dir=sample_dir.name
+  )
+  monkeypatch.chdir(tmp_path)
+  assert builder.data_path.parents[2] == sample_dir.parent / 'here'
+  assert builder.source_data_dir == str(sample_dir)
 
 
 def test_preparing_says_first_what_it_will_do(tmp_path, capsys, monkeypatch):

@@ -217,6 +217,22 @@ def test_a_private_key_is_used_and_not_told(
     assert not reveals(data)
 
 
+def test_a_report_is_in_one_folder_that_can_be_written(
+  dataset, tmp_path, monkeypatch, capsys
+):
+  monkeypatch.chdir(tmp_path)
+  assert main([str(dataset), '--examples=0', '--shards=1']) == 0
+  (folder,) = tmp_path.iterdir()
+  config, version = dataset.parts[-2:]
+  assert folder.name == f'cifar10_linac-{config}-{version}'
+  assert capsys.readouterr().out == f'{folder}/report.html\n'
+  (tmp_path / 'link').symlink_to('nowhere')
+  assert main([str(dataset), '--output=link']) == 2
+  error = capsys.readouterr().err
+  assert 'link cannot be written: ' in error
+  assert 'Pass another --output.' in error
+
+
 def test_names_are_text(dataset):
   """Checks names of classes and examples, which a source can choose."""
   name = '<script>alert(1)</script> $\\frac$ \u202e\n☃ 猫'

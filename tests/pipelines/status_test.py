@@ -48,6 +48,18 @@ def test_a_dead_build(begun, capsys, name):
   assert found['folder'] == str(begun.staging)
 
 
+def test_a_folder_that_was_moved_is_named_as_it_was_given(
+  begun, tmp_path, capsys
+):
+  moved = shutil.move(begun.data_dir, tmp_path / 'moved')
+  (tmp_path / 'link').symlink_to(moved)
+  for folder in (moved, tmp_path / 'link'):
+    main([str(folder / begun.staging.relative_to(begun.data_dir))])
+    found = facts(capsys.readouterr().out)
+    assert found['folder'].startswith(f'{folder}/')
+    assert found['shards'] == '1 of 3'
+
+
 def test_the_speed_is_that_of_the_last_run(begun, capsys):
   plan = begun.staging / 'plan.json'
   (first,) = begun.staging.glob(f'{MANIFESTS}/*')

@@ -100,7 +100,10 @@ def edit(path: pathlib.Path, *keys, value) -> None:
 
 
 @pytest.mark.parametrize('dataset', KINDS, indirect=True)
-def test_a_sound_dataset(verify):
+def test_a_sound_dataset(dataset, verify):
+  # Operating systems leave such files.
+  for name in ('.DS_Store', 'manifests/._x', 'Thumbs.db', '.nfs0000000000a1'):
+    (dataset / name).touch()
   status, results, output = verify('--sample_seed=3', '--examples=100')
   assert results == dict.fromkeys(
     ('metadata', 'shards', 'examples', 'source', 'refit'), 'ok'

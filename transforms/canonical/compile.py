@@ -157,7 +157,11 @@ def run_compiler(command: Sequence[str], folder: pathlib.Path) -> None:
   caches = {'ZIG_GLOBAL_CACHE_DIR': cache, 'ZIG_LOCAL_CACHE_DIR': cache}
   try:
     process = subprocess.run(
-      command, env=os.environ | caches, capture_output=True, text=True
+      command,
+      env=os.environ | caches,
+      capture_output=True,
+      encoding='utf-8',
+      errors='replace',
     )
   except OSError as error:
     raise RuntimeError(

@@ -83,7 +83,7 @@ def _ffi_api_of_jax() -> tuple[int, int]:
   found = dict(
     re.findall(
       r'^#define XLA_FFI_API_(MAJOR|MINOR) (\d+)$',
-      header.read_text(),
+      header.read_text(encoding='utf-8'),
       re.MULTILINE,
     )
   )

@@ -45,7 +45,7 @@ def gpus() -> tuple[Gpu, ...]:
       [*command.split(), '--format=csv,noheader'],
       check=True,
       capture_output=True,
-      text=True,
+      encoding='utf-8',
       timeout=30,
     ).stdout
   except (OSError, subprocess.SubprocessError):

@@ -69,7 +69,7 @@ def run(plan: DatasetPlan) -> Trial:
       command,
       env=os.environ | launch.environment([small]) | imports,
       capture_output=True,
-      text=True,
+      encoding='utf-8',
     )
   if child.returncode:
     reason = child.stderr.strip().rpartition('\n')[2]

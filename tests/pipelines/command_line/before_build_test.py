@@ -1,6 +1,9 @@
 """The messages before a build, and the command that they print."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -54,6 +57,21 @@ def test_a_name_may_be_as_long_as_a_folders(lab):
   argv.append('--decay_alpha=0.0625')
   plan = announced(options.parse(argv))
   assert 235 < len(plan.config_name) < 256
+
+
+def test_characters_that_the_terminal_lacks_are_escaped():
+  program = r'console.set_up(); print("\xe4 \u732b")'
+  locale = {'LC_ALL': 'C', 'PYTHONUTF8': '0', 'PYTHONCOERCECLOCALE': '0'}
+  printed = subprocess.run(
+    [
+      *(sys.executable, '-c'),
+      f'from pipelines.command_line import console; {program}',
+    ],
+    env=os.environ | locale,
+    stdout=subprocess.PIPE,
+    check=True,
+  ).stdout
+  assert printed == b'\\xe4 \\u732b\n'
 
 
 def test_a_process_that_cannot_fit_ends_with_a_line(capsys):

@@ -44,6 +44,17 @@ def staged(lab):
   return Staged(plan, {record.shard: record.sha256 for record in records})
 
 
+def test_what_others_left_in_the_folders_does_not_matter(staged):
+  default = staged.plan.directory.parents[1] / '.config' / 'metadata.json'
+  for path in (default, staged.plan.directory / '.DS_Store'):
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b'\xff\xfe')
+  publish.check_target(staged.plan)
+  staged.publish()
+  assert json.loads(default.read_bytes())['default_config_name']
+  assert is_published(staged.plan)
+
+
 def test_metadata_tell_where_the_data_came_from(staged):
   staged.publish()
   info = tfds.builder_from_directory(staged.plan.directory).info

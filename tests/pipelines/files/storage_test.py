@@ -1,6 +1,7 @@
 """Files on disk and in a bucket."""
 
 import os
+import pathlib
 
 import pytest
 
@@ -42,6 +43,26 @@ def test_a_server_that_never_answers_is_given_up(bucket, monkeypatch):
   storage.write_text(path, 'text')
   assert path.read_text() == 'text'
   assert bucket.faults_left() == 0
+
+
+def test_a_link_that_is_not_finished_is_beside_its_source(
+  tmp_path, monkeypatch
+):
+  """The source's folder is removed in the end, and so is what is left there."""
+  for name in ('staging', 'published'):
+    (tmp_path / name).mkdir()
+  source = tmp_path / 'staging' / 'shard'
+  source.touch()
+  unfinished = []
+  replace = pathlib.Path.replace
+  monkeypatch.setattr(
+    pathlib.Path,
+    'replace',
+    lambda path, target: unfinished.append(path) or replace(path, target),
+  )
+  storage.link(source, tmp_path / 'published' / 'shard')
+  assert [path.parent for path in unfinished] == [source.parent]
+  assert [path.name for path in source.parent.iterdir()] == ['shard']
 
 
 def write_and_fail(path) -> None:

@@ -224,7 +224,6 @@ def test_shards_that_cannot_be_numbered_are_refused(size, limit):
 @pytest.mark.parametrize(
   'change',
   [
-    {'data_dir': '/elsewhere'},
     {'version': '../../1.0.0'},
     {'splits': [['train', 99], ['test', 20]]},
     {'splits': [['train', '100'], ['test', 20]]},
