@@ -8,6 +8,7 @@ script, because users may have modules there that are called `transforms.py`,
 
 import contextlib
 import os
+import re
 import sys
 
 from linac_config.shadowed import OURS, ROOT
@@ -54,6 +55,30 @@ def import_path() -> list[str]:
   place = min(places, default=end)
   others[place:place] = [ROOT]
   return list(dict.fromkeys(others))
+
+
+def last_words(output: str) -> str:
+  """Finds out why a process died, from its output.
+
+  Args:
+    output: The end of its output, in which other processes may have written,
+      too.
+
+  Returns:
+    The line of the last exception that Python, C++ or JAX reported, or else the
+    last line; `''` if there is none.
+  """
+  found = re.findall(
+    r'^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(\S.*)'
+    r'|^F\d{4} \S+ +\d+ \S+\] (.*)'  # JAX and gRPC log fatal errors so.
+    r'|^ +what\(\): +(.*)'
+    r'|^(Fatal Python error: .*)',
+    output,
+    re.MULTILINE,
+  )
+  if found:
+    return next(filter(None, found[-1]))
+  return output.strip().rpartition('\n')[2]
 
 
 def _users_folders() -> set[str]:

@@ -25,7 +25,7 @@ from pipelines.files import lease, listing, storage, strict_json
 from pipelines.files.build_process import BUILD_PROCESS_FILE, BuildProcess
 
 # The environment variable that names the locked folders to a build's driver and
-# workers, one folder per line.
+# workers, as a list in JSON.
 FOLDERS = 'LINAC_LOCKED_FOLDERS'
 # Seconds that the workers of a dead build get to notice it and end.
 _PATIENCE = 20
@@ -75,7 +75,7 @@ def share() -> None:
   Raises:
     BlockingIOError: if that build has ended and another one is starting.
   """
-  for folder in os.environ[FOLDERS].split('\n'):
+  for folder in json.loads(os.environ[FOLDERS]):
     if not storage.is_remote(storage.path(folder)):
       handle = os.open(folder, os.O_RDONLY)
       fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -147,6 +147,8 @@ def test_an_end_without_a_word_is_told(monkeypatch):
   program = 'import os, signal; os.kill(os.getpid(), signal.SIGKILL)'
   with pytest.raises(RuntimeError, match='ended with status -9'):
     run_child(monkeypatch, program)
+  with pytest.raises(RuntimeError, match='words: ModuleNotFoundError: No mod'):
+    run_child(monkeypatch, 'import no_such_module')
 
 
 def test_an_interrupt_of_the_build_alone_is_one(monkeypatch):

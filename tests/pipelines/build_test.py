@@ -76,11 +76,23 @@ def test_a_killed_worker_ends_the_build_and_loses_nothing(
   assert not list(sample_dir.glob('cifar10_linac/*/[0-9]*'))
 
 
-def test_a_worker_that_cannot_start_is_not_short_of_memory(sample_dir):
-  process = start(sample_dir, *CONFIG, XLA_FLAGS='--no_such_flag')
+@pytest.mark.parametrize(
+  ('name', 'value', 'reason'),
+  [
+    # A worker dies without an exception of Python's.
+    ('XLA_FLAGS', '--no_such_flag', 'Unknown flag in XLA_FLAGS: --no_such'),
+    # The driver dies: Beam reads a docstring, which Python leaves out.
+    ('PYTHONOPTIMIZE', '2', "failed: AttributeError: 'NoneType' object has no"),
+  ],
+)
+def test_a_process_that_cannot_start_is_explained(
+  sample_dir, name, value, reason
+):
+  process = start(sample_dir, *CONFIG, **{name: value})
   _, errors = process.communicate(timeout=60)
   assert process.returncode == 1
-  assert 'A worker process died' in errors
+  assert reason in errors
+  assert re.search(r'The log is /.*/build\.log\.', errors)
   assert 'memory' not in errors
 
 

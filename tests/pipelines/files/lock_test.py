@@ -81,7 +81,7 @@ def test_a_build_waits_for_the_workers_of_a_dead_one(
 ):
   ended = tmp_path / 'ended'
   with start(HOLD, folder) as holder:
-    worker = start(SHARE, ended, **{lock.FOLDERS: str(folder)})
+    worker = start(SHARE, ended, **{lock.FOLDERS: json.dumps([str(folder)])})
     holder.kill()
   with worker:
     with monkeypatch.context() as patch:
@@ -97,9 +97,9 @@ def test_a_worker_holds_the_locks_of_all_its_datasets(
   folder, tmp_path, monkeypatch
 ):
   monkeypatch.setattr(lock, '_PATIENCE', 0)
-  folders = [folder, folder.with_name('seed_2')]
+  folders = [folder, folder.with_name('with a\nnewline')]
   with start(HOLD, folders[0]) as first, start(HOLD, folders[1]) as second:
-    both = '\n'.join(map(str, folders))
+    both = json.dumps(list(map(str, folders)))
     worker = start(SHARE, tmp_path / 'ended', **{lock.FOLDERS: both})
     first.kill()
     second.kill()
@@ -112,7 +112,7 @@ def test_a_worker_holds_the_locks_of_all_its_datasets(
 
 def test_a_worker_does_not_join_another_build(folder, monkeypatch):
   """A worker may start so late that its own build has ended."""
-  monkeypatch.setenv(lock.FOLDERS, str(folder))
+  monkeypatch.setenv(lock.FOLDERS, json.dumps([str(folder)]))
   folder.mkdir(parents=True)
   handle = os.open(folder, os.O_RDONLY)
   fcntl.flock(handle, fcntl.LOCK_EX)
