@@ -20,6 +20,15 @@ PARENT_PID = 'LINAC_PARENT_PID'
 # terminal or notebook, which can redraw a line such as a progress bar.
 REDRAWS = 'LINAC_REDRAWS'
 
+# The line in which C++, Python, or a library that logs as JAX does, reports a
+# fatal error.
+_FATAL = r'^(?: +what\(\): +|F\d{4} \S+ +\d+ \S+\] |(?=Fatal Python error))(.*)'
+# The last line of a traceback. An error of gRPC only tells that the process at
+# the other end is gone.
+_EXCEPTION = (
+  r'^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(?!grpc\.)(\S.*)'
+)
+
 
 def python_module(
   module: str, *arguments: object
@@ -68,16 +77,9 @@ def last_words(output: str) -> str:
     The line of the last exception that Python, C++ or JAX reported, or else the
     last line; `''` if there is none.
   """
-  found = re.findall(
-    r'^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(\S.*)'
-    r'|^F\d{4} \S+ +\d+ \S+\] (.*)'  # JAX and gRPC log fatal errors so.
-    r'|^ +what\(\): +(.*)'
-    r'|^(Fatal Python error: .*)',
-    output,
-    re.MULTILINE,
-  )
-  if found:
-    return next(filter(None, found[-1]))
+  for pattern in (_FATAL, _EXCEPTION):
+    if found := re.findall(pattern, output, re.MULTILINE):
+      return found[-1]
   return output.strip().rpartition('\n')[2]
 
 

@@ -84,7 +84,8 @@ def test_a_process_finds_this_project_and_no_module_of_the_user(
     ('sh: 1: exec: python: not found\n', 'sh: 1: exec: python: not found'),
     (
       'Traceback (most recent call last):\n  File "a.py", line 1, in f\n'
-      '    raise Odd\n\npackage.Odd: a=1\nanother process\n',
+      '    raise Odd\n\npackage.Odd: a=1\nanother process\n'
+      'Traceback (most recent call last):\n  File "b.py"\ngrpc.RpcError\n',
       'package.Odd: a=1',
     ),
     (

@@ -82,7 +82,7 @@ def test_a_killed_worker_ends_the_build_and_loses_nothing(
     # A worker dies without an exception of Python's.
     ('XLA_FLAGS', '--no_such_flag', 'Unknown flag in XLA_FLAGS: --no_such'),
     # The driver dies: Beam reads a docstring, which Python leaves out.
-    ('PYTHONOPTIMIZE', '2', "failed: AttributeError: 'NoneType' object has no"),
+    ('PYTHONOPTIMIZE', '2', "words: AttributeError: 'NoneType' object has no"),
   ],
 )
 def test_a_process_that_cannot_start_is_explained(
