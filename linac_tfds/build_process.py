@@ -22,6 +22,8 @@ from linac_config import processes
 # An interrupted build is killed if it has not ended after this many seconds.
 _GRACE = 60
 _ERROR = 'error: '
+# The exit statuses of a build that Ctrl-C or another signal has stopped.
+_STOPPED = (130, 143, 129, -signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP)
 # The number of characters at the end of the output in which a reason is looked
 # for.
 _TAIL = 10_000
@@ -63,9 +65,9 @@ def build(arguments: list[str], unset: tuple[str, ...] = ()) -> None:
     error, output = _follow(child)
   if child.returncode == 0:
     if error:  # The build succeeded, so the text was no error.
-      print(f'{_ERROR}{error}', file=sys.stderr)
+      _Relay(sys.stderr).write(f'{_ERROR}{error}\n'.encode())
     return
-  if child.returncode in (130, -signal.SIGINT):
+  if child.returncode in _STOPPED:
     raise KeyboardInterrupt
   if child.returncode == 2:
     raise ValueError(error or _without_an_error(child, output))
@@ -197,8 +199,11 @@ class _Relay:
       encoding = getattr(self._stream, 'encoding', None) or 'utf-8'
       text = text.encode(encoding, 'backslashreplace').decode(encoding)
       self.tail = (self.tail + text)[-_TAIL:]
-      self._stream.write(text)
-      self._stream.flush()
+      # The stream may be closed, a pipe that nobody reads, or on a full disk.
+      # Nothing of this may end the build.
+      with contextlib.suppress(OSError, ValueError, AttributeError):
+        self._stream.write(text)
+        self._stream.flush()
 
   def end(self) -> None:
     """Writes the text that was waiting for more bytes."""

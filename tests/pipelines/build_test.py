@@ -109,13 +109,14 @@ def test_a_proxy_does_not_come_between_the_processes(sample_dir):
   assert process.returncode == 0, errors
 
 
-def test_an_interrupt_ends_all_processes(sample_dir, all_cores):
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_all_processes(sample_dir, all_cores, number):
   process = start(sample_dir, *SLOW)
   wait_until(lambda: staged_manifests(sample_dir), process)
   family = psutil.Process(process.pid).children(recursive=True)
-  process.send_signal(signal.SIGINT)
+  process.send_signal(number)
   _, errors = process.communicate(timeout=30)
-  assert process.returncode == 130
+  assert process.returncode == 128 + number
   saved = sum(
     len(json.loads(path.read_text())['ids'])
     for path in staged_manifests(sample_dir)
@@ -168,6 +169,13 @@ def test_a_plan_tells_what_a_build_takes_and_writes_nothing(sample_dir):
   output, _ = process.communicate(timeout=60)
   assert process.returncode == 0
   assert 'Nothing is left to build' in output
+
+
+def test_a_build_needs_nobody_who_reads_what_it_prints(sample_dir):
+  process = start(sample_dir, *CONFIG, '--max_examples_per_split=2')
+  process.stdout.close()
+  process.stderr.close()
+  assert process.wait(timeout=120) == 0
 
 
 def test_a_plan_refuses_what_a_build_would(sample_dir):
