@@ -145,7 +145,7 @@ def _plan(
     if state_for_build(plan).kind is not Kind.PUBLISHED:
       raise
     return plan
-  locks.enter_context(lock.only_build_in(folder))
+  locks.enter_context(lock.only_build_in(folder, command.wait))
   return make_plan(builder, command.settings)
 
 

@@ -225,7 +225,8 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     """Builds the dataset if it is not complete, which takes hours for CIFAR-10.
 
     The build first prints a summary of its work. If it was interrupted, the
-    next call continues it.
+    next call continues it. If another process builds the dataset already, this
+    call waits until that build has ended, and then does what is left to do.
 
     The build is a separate process, `linac build`. It inherits the environment
     of this process but none of its Python objects. So a source whose builder is
@@ -268,6 +269,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
       f'--image_feature={self.image_feature}',
       f'--label_feature={self.label_feature}',
       f'--file_format={file_format.file_suffix}',
+      '--wait',
     ]
     options += build_options.download_options(download_config)
     # Only a config with a private key may see the key.

@@ -79,6 +79,11 @@ class Command:
     'build nothing, but fit two images and print how many shards, bytes and '
     'hours the build takes (a missing source is downloaded)',
   )
+  wait: bool = option(
+    False,
+    'wait if another process builds the dataset, and then continue with what '
+    'it left to do (default: an error that names the process)',
+  )
   verbose: bool = option(
     False, 'show the logs of Beam, TFDS and the workers of this machine'
   )
@@ -89,6 +94,12 @@ class Command:
 
   def __post_init__(self):
     check_options(self)
+    if self.wait and len(self.seeds) > 1:
+      # Two builds that wait for datasets of each other would wait forever.
+      raise ValueError(
+        f'wait is for one dataset, but seeds={seed_ranges.show(self.seeds)!r} '
+        'names several; leave out one of the two.'
+      )
 
   @property
   def configs(self) -> list[LinacBuilderConfig]:

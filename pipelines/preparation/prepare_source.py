@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 
 from linac_tfds import schema, sources
 from pipelines.errors import SourceError
+from pipelines.files import lock, storage
 from pipelines.files.formats import FILE_FORMATS
 from pipelines.plan.dataset_plan import SourceSpec
 
@@ -39,19 +40,9 @@ def prepare_source(
     ValueError: if it has no such features.
   """
   if not sources.is_prepared(builder):
-    try:
-      _check_network(builder)
-      builder.download_and_prepare(
-        download_dir=download_dir,
-        download_config=tfds.download.DownloadConfig(try_download_gcs=False),
-      )
-    except Exception as error:
-      reason = str(error).strip().splitlines() or [type(error).__name__]
-      raise SourceError(
-        f'The source {name} is not prepared in {builder.data_dir} and could '
-        f'not be downloaded: {reason[0]}\nPrepare it where there is a network '
-        'and pass --source_data_dir, or try --source=sample, which needs none.'
-      ) from error
+    root = storage.path(builder.data_path.parent)
+    with lock.alone_in(root, f'prepares the source {name}'):
+      _prepare(name, builder, download_dir)
   # Somebody else may have written the metadata. A name such as `../x` in them
   # must not lead to another folder.
   full_name = pathlib.PurePath(builder.info.full_name).parts
@@ -72,6 +63,32 @@ def prepare_source(
     label_feature=label_feature,
   )
   return spec, {s: info.num_examples for s, info in builder.info.splits.items()}
+
+
+def _prepare(
+  name: str, builder: tfds.core.DatasetBuilder, download_dir
+) -> None:
+  """Downloads and prepares a source, if no other process has done it.
+
+  The arguments and errors are those of `prepare_source`.
+  """
+  try:
+    if not sources.is_prepared(builder):
+      _check_network(builder)
+      builder.download_and_prepare(
+        download_dir=download_dir,
+        download_config=tfds.download.DownloadConfig(try_download_gcs=False),
+      )
+  except Exception as error:
+    # Programs that know nothing of the lock may have prepared it meanwhile.
+    if not sources.is_prepared(builder):
+      reason = str(error).strip().splitlines() or [type(error).__name__]
+      raise SourceError(
+        f'The source {name} is not prepared in {builder.data_dir} and could '
+        f'not be downloaded: {reason[0]}\nPrepare it where there is a network '
+        'and pass --source_data_dir, or try --source=sample, which needs none.'
+      ) from error
+  builder.info.read_from_directory(builder.data_path)
 
 
 def _on_disk(

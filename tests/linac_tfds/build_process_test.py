@@ -211,3 +211,5 @@ def test_a_key_is_passed_on_to_private_configs_alone(
   assert f'--data_dir={tmp_path}' in options
   assert f'--download_dir={tmp_path}/files' in options
   assert '--file_format=tfrecord' in options
+  # Several processes of a training may load a dataset that is not there.
+  assert '--wait' in options
