@@ -159,6 +159,6 @@ def test_help_has_our_options_first_and_beams_after(capsys):
 
 def test_a_build_waits_for_one_dataset_only():
   """Two builds could otherwise wait for datasets of each other, for ever."""
-  assert parse(['--wait', '--seed=1']).wait
+  assert options.parse(['--wait', '--seed=1']).wait
   with pytest.raises(ValueError, match="wait is for one .* seeds='0:3'"):
-    parse(['--wait', '--seeds=0:3'])
+    options.parse(['--wait', '--seeds=0:3'])
