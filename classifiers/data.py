@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from linac_config import invocation, paths
+from linac_config.errors import is_about_contents
 from linac_tfds import sources
 
 # The number of examples that are shuffled together. As many float16
@@ -187,6 +188,8 @@ def _prepared_builder(
     builder = tfds.builder(dataset, data_dir=folder)
     prepared, reason = sources.is_prepared(builder), ''
   except Exception as error:  # A damaged folder can raise any exception.
+    if not is_about_contents(error):
+      raise
     prepared, reason = False, f': {str(error).partition(chr(10))[0]}'
   if not prepared:
     build = invocation.command('build') if is_linac(dataset) else 'tfds build'

@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import sys
+import warnings
 
 # The signals that stop a command, with the message that Ctrl-C gives. As the
 # first process of a container, a command must handle SIGTERM: the system would
@@ -26,6 +27,7 @@ def begin_imports() -> None:
   """Makes signals end this process in one line, and its streams never fail.
 
   Otherwise Python prints a traceback from the library that it is importing.
+  Warnings raise no errors from now on, even if PYTHONWARNINGS says so.
   """
   for number in _STOPS:
     # A process that a shell started in the background ignores Ctrl-C, and one
@@ -37,6 +39,9 @@ def begin_imports() -> None:
       os.fstat(number)
     except OSError:  # It is closed, and a file would get its number.
       os.open(os.devnull, os.O_RDWR)
+  # Libraries warn of much. If a warning is raised in their C code, it is lost
+  # there, and leaves an error that says something else.
+  warnings.filters[:] = [f for f in warnings.filters if f[0] != 'error']
   sys.stdout, sys.stderr = _forgiving(sys.stdout, 1), _forgiving(sys.stderr, 2)
 
 

@@ -45,7 +45,11 @@ def python_module(
   # -P leaves the current folder out of the import path; -m alone would put it
   # first.
   command = [sys.executable, '-P', '-m', module, *map(str, arguments)]
-  return command, {'PYTHONPATH': os.pathsep.join(import_path())}
+  return command, {
+    'PYTHONPATH': os.pathsep.join(import_path()),
+    # See `entry.begin_imports`.
+    'PYTHONWARNINGS': '',
+  }
 
 
 def import_path() -> list[str]:

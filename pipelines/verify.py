@@ -22,6 +22,7 @@ import shlex
 import sys
 
 from linac_config import invocation
+from linac_config.errors import is_about_contents
 from linac_tfds import Cifar10Linac
 from linac_tfds.sources import find_source, is_prepared
 from pipelines.command_line import console
@@ -107,6 +108,8 @@ def _with_source(
     reason = str(error).rstrip('.')
   # Damaged files of the source raise errors of protocol buffers, too.
   except Exception as error:
+    if not is_about_contents(error):
+      raise
     check.add(name, [f'TFDS cannot load it: {type(error).__name__}: {error}'])
     return dataset
   else:

@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 from google.protobuf import json_format
 
 from linac_config import KeylessConfig, LinacConfig, config_names
+from linac_config.errors import is_about_contents
 from linac_tfds import Cifar10Linac, LinacBuilderConfig
 from pipelines.command_line import seed_ranges
 from pipelines.dataset.metadata import INFO_FILE
@@ -147,8 +148,9 @@ class Command:
       info_file = self._info_file(config)
       # Without this file, TFDS has only read the metadata of the source.
       is_there = info_file.exists()
-      if not isinstance(error, damage) and (
-        isinstance(error, storage.errors()) or not is_there
+      if not is_about_contents(error) or (
+        not isinstance(error, damage)
+        and (isinstance(error, storage.errors()) or not is_there)
       ):
         raise
       where = f' ({info_file})' if is_there else ''

@@ -16,6 +16,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from tensorflow_datasets.proto import tf_example_pb2
 
+from linac_config.errors import is_about_contents
 from pipelines.files import storage
 from pipelines.files.formats import FILE_FORMATS
 
@@ -123,7 +124,9 @@ def record_digest(
       # Most sources have no ids, and this adds nothing.
       *features['id'].bytes_list.value,
     ]
-  except Exception:  # The parser raises errors of its own classes.
+  except Exception as error:  # The parser raises errors of its own classes.
+    if not is_about_contents(error):
+      raise
     parts = [b'no labelled image', record]
   digest = hashlib.sha256()
   for part in parts:

@@ -7,6 +7,7 @@ import pathlib
 import requests
 import tensorflow_datasets as tfds
 
+from linac_config.errors import is_about_contents
 from linac_tfds import schema, sources
 from pipelines.errors import SourceError
 from pipelines.files import lock, storage
@@ -83,10 +84,14 @@ def _prepare(
     # Programs that know nothing of the lock may have prepared it meanwhile.
     if not sources.is_prepared(builder):
       reason = str(error).strip().splitlines() or [type(error).__name__]
+      # A full disk, for example, is no fault of the network.
+      advice = is_about_contents(error) * (
+        '\nPrepare it where there is a network and pass --source_data_dir, or '
+        'try --source=sample, which needs none.'
+      )
       raise SourceError(
         f'The source {name} is not prepared in {builder.data_dir} and could '
-        f'not be downloaded: {reason[0]}\nPrepare it where there is a network '
-        'and pass --source_data_dir, or try --source=sample, which needs none.'
+        f'not be downloaded: {reason[0]}{advice}'
       ) from error
   builder.info.read_from_directory(builder.data_path)
 
@@ -102,6 +107,8 @@ def _on_disk(
   try:
     prepared = tfds.builder_from_directory(builder.data_path)
   except Exception as error:  # TFDS has errors of all kinds for its files.
+    if not is_about_contents(error):
+      raise
     raise SourceError(
       f'The metadata of the source {name} in {builder.data_path} cannot be '
       f'read: {error}\nPrepare the source anew.'
