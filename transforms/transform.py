@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
+from collections.abc import Iterator
 
 import jax
 import numpy as np
@@ -201,8 +203,7 @@ def start_fit(
   # canonical arithmetic needs no padding.
   padded = images_per_batch if config.arithmetic == 'xla' else len(pixels)
   padding = np.repeat(pixels[:1], padded - len(pixels), axis=0)
-  # A JAX flag that the caller has set must not change the bits.
-  with jax.enable_x64(config.precision == 'float64'):
+  with _own_flags(config):
     arrays = _compiled_fit()(
       np.concatenate([pixels, padding]),
       _draws(config, images.shape[1:]),
@@ -223,14 +224,38 @@ def _compiled_fit():
     # NumPy would take 20 times as long to round to float16.
     return representation.astype(dtype), outputs, losses
 
-  on_cpu = jax.default_backend() == 'cpu'
+  # These are XLA's defaults. XLA_FLAGS and JAX_DISABLE_MOST_OPTIMIZATIONS could
+  # set others, which change the bits of XLA's fits.
+  options = {
+    'xla_backend_optimization_level': 3,
+    'xla_llvm_disable_expensive_passes': False,
+  }
+  if jax.default_backend() == 'cpu':
+    options['xla_cpu_enable_fast_math'] = False
+    # By default XLA uses vectors of 256 bits. Where a CPU has 512 bits, these
+    # are a tenth faster.
+    options['xla_cpu_prefer_vector_width'] = 512
   return jax.jit(
     fit_and_round,
     static_argnames=('config', 'dtype'),
-    # By default XLA uses vectors of 256 bits. Where a CPU has 512 bits, these
-    # are a tenth faster.
-    compiler_options={'xla_cpu_prefer_vector_width': 512} if on_cpu else None,
+    compiler_options=options,
   )
+
+
+@contextlib.contextmanager
+def _own_flags(config: LinacConfig) -> Iterator[None]:
+  """Sets those flags of JAX that could change bits or raise errors.
+
+  The caller may have set others, or the environment, as JAX_DISABLE_JIT does. A
+  fit that diverges is no error here, so JAX must not look for NaN.
+  """
+  with (
+    jax.enable_x64(config.precision == 'float64'),
+    jax.disable_jit(False),
+    jax.debug_nans(False),
+    jax.debug_infs(False),
+  ):
+    yield
 
 
 @functools.lru_cache(maxsize=2)

@@ -74,7 +74,7 @@ def only_build_in(folder: pathlib.Path, wait: bool = False) -> Iterator[None]:
 
 @contextlib.contextmanager
 def alone_in(folder: pathlib.Path, what: str) -> Iterator[None]:
-  """Lets processes run a block one after the other.
+  """Makes processes run a block one after the other.
 
   Args:
     folder: The folder whose lock they take. It is created if it is missing. In

@@ -79,6 +79,26 @@ def test_no_character_ends_a_command(tmp_path, monkeypatch):
     assert (tmp_path / name).read_text() == '\\xe4' * 2**17 + '\n'
 
 
+def test_no_warning_is_an_error():
+  child = 'import warnings; warnings.warn("of a library")'
+  program = f"""
+import os, subprocess, sys, warnings
+from linac_config import entry, processes
+entry.begin_imports()
+warnings.warn('of a library')
+command, variables = processes.python_module('x')
+subprocess.run(
+  [command[0], '-c', {child!r}], env=os.environ | variables, check=True
+)
+"""
+  subprocess.run(
+    [sys.executable, '-c', program],
+    env=os.environ | {'PYTHONWARNINGS': 'error'},
+    check=True,
+    stderr=subprocess.DEVNULL,
+  )
+
+
 @pytest.mark.parametrize('number', ['SIGINT', 'SIGTERM', 'SIGHUP'])
 @pytest.mark.parametrize('arguments', [[], ['ready']])
 def test_signals_stop_a_command(number, arguments):

@@ -96,6 +96,14 @@ def test_a_process_that_cannot_start_is_explained(
   assert 'memory' not in errors
 
 
+def test_a_trial_that_cannot_start_is_explained(sample_dir):
+  process = start(sample_dir, *CONFIG, '--plan', XLA_FLAGS='--no_such_flag')
+  _, errors = process.communicate(timeout=60)
+  assert process.returncode == 1
+  reason = 'Two images could not be fitted: Unknown flag in XLA_FLAGS'
+  assert errors.startswith(f'error: {reason}')
+
+
 def test_a_proxy_does_not_come_between_the_processes(sample_dir):
   # Nobody listens at the discard port.
   process = start(
