@@ -70,6 +70,18 @@ def import_path() -> list[str]:
   return list(dict.fromkeys(others))
 
 
+def past_proxies() -> dict[str, str]:
+  """Returns the variables with which gRPC uses no proxy on this machine.
+
+  The processes of a build talk to each other by gRPC. A proxy, which clusters
+  name in `http_proxy`, would not forward that.
+  """
+  # gRPC reads `no_proxy` only if `no_grpc_proxy` is not set.
+  no_proxy = os.environ.get('no_proxy', '')
+  no_proxy = os.environ.get('no_grpc_proxy', no_proxy)  # noqa: SIM112
+  return {'no_grpc_proxy': f'localhost,127.0.0.1,::1,{no_proxy}'.rstrip(',')}
+
+
 def last_words(output: str) -> str:
   """Finds out why a process died, from its output.
 

@@ -195,12 +195,8 @@ def environment(plans: list[DatasetPlan]) -> dict[str, str]:
   Args:
     plans: The plans of the datasets.
   """
-  # gRPC reads `no_proxy` only if `no_grpc_proxy` is not set.
-  no_proxy = os.environ.get('no_proxy', '')
-  no_proxy = os.environ.get('no_grpc_proxy', no_proxy)  # noqa: SIM112
   return {
-    # The processes talk to each other by gRPC, which a proxy would not forward.
-    'no_grpc_proxy': f'localhost,127.0.0.1,::1,{no_proxy}'.rstrip(','),
+    **processes.past_proxies(),
     lock.FOLDERS: json.dumps([str(plan.staging.parent) for plan in plans]),
     # TFDS then uses this project's client for buckets, not TensorFlow's.
     'EPATH_USE_TF': 'false',
