@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Iterator
 
 import jax
 import numpy as np
@@ -20,6 +18,7 @@ from .canonical.cuda.lowering import schedule_of
 from .canonical.cuda.schedule import Sizes, default_images
 from .draws import draw
 from .fitting import fit
+from .flags import compiler_options, own_flags
 from .memory import images_in_memory, results_in_memory
 
 
@@ -203,7 +202,7 @@ def start_fit(
   # canonical arithmetic needs no padding.
   padded = images_per_batch if config.arithmetic == 'xla' else len(pixels)
   padding = np.repeat(pixels[:1], padded - len(pixels), axis=0)
-  with _own_flags(config):
+  with own_flags(config.precision):
     arrays = _compiled_fit()(
       np.concatenate([pixels, padding]),
       _draws(config, images.shape[1:]),
@@ -224,38 +223,11 @@ def _compiled_fit():
     # NumPy would take 20 times as long to round to float16.
     return representation.astype(dtype), outputs, losses
 
-  # These are XLA's defaults. XLA_FLAGS and JAX_DISABLE_MOST_OPTIMIZATIONS could
-  # set others, which change the bits of XLA's fits.
-  options = {
-    'xla_backend_optimization_level': 3,
-    'xla_llvm_disable_expensive_passes': False,
-  }
-  if jax.default_backend() == 'cpu':
-    options['xla_cpu_enable_fast_math'] = False
-    # By default XLA uses vectors of 256 bits. Where a CPU has 512 bits, these
-    # are a tenth faster.
-    options['xla_cpu_prefer_vector_width'] = 512
   return jax.jit(
     fit_and_round,
     static_argnames=('config', 'dtype'),
-    compiler_options=options,
+    compiler_options=compiler_options(),
   )
-
-
-@contextlib.contextmanager
-def _own_flags(config: LinacConfig) -> Iterator[None]:
-  """Sets those flags of JAX that could change bits or raise errors.
-
-  The caller may have set others, or the environment, as JAX_DISABLE_JIT does. A
-  fit that diverges is no error here, so JAX must not look for NaN.
-  """
-  with (
-    jax.enable_x64(config.precision == 'float64'),
-    jax.disable_jit(False),
-    jax.debug_nans(False),
-    jax.debug_infs(False),
-  ):
-    yield
 
 
 @functools.lru_cache(maxsize=2)

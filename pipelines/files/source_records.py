@@ -101,6 +101,8 @@ def image_size(record: bytes, feature: str) -> tuple[int, int]:
         return image.height, image.width
   # The parser and Pillow raise errors of their own classes.
   except Exception as error:
+    if not is_about_contents(error):
+      raise
     raise ValueError(f'it has no readable image: {error}') from error
 
 

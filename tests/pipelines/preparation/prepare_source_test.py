@@ -19,7 +19,7 @@ def no_other_folder(tmp_path, monkeypatch):
 
 def prepare(data_dir):
   builder = find_source('sample', None, str(data_dir))
-  return prepare_source('sample', builder)
+  return prepare_source('sample', builder, 'image', 'label')
 
 
 def test_several_builds_prepare_a_source_once(tmp_path, monkeypatch):
