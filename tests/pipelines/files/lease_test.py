@@ -61,9 +61,10 @@ def test_a_build_that_waits_begins_when_the_other_has_ended(
 ):
   monkeypatch.setattr(lease, '_SECONDS_BETWEEN_LOOKS', 0.1)
   with start(folder) as holder:
-    threading.Timer(0.3, holder.kill).start()
+    killed = threading.Event()
+    threading.Timer(0.3, lambda: (killed.set(), holder.kill())).start()
     with only_build_in(folder, wait=True):
-      assert holder.poll() is not None
+      assert killed.is_set()
   assert f'Waiting for process {holder.pid} on ' in capsys.readouterr().err
 
 

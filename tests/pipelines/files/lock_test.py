@@ -68,17 +68,19 @@ def test_the_lock_outlives_those_it_refuses(folder):
 def test_a_build_that_waits_begins_when_the_other_has_ended(folder, capsys):
   with start(HOLD, folder) as holder:
     # Whether the other build succeeds or dies makes no difference.
-    threading.Timer(0.3, holder.kill).start()
+    killed = threading.Event()
+    threading.Timer(0.3, lambda: (killed.set(), holder.kill())).start()
     with only_build_in(folder, wait=True):
-      assert holder.poll() is not None
+      assert killed.is_set()
   assert f'Waiting for process {holder.pid} on ' in capsys.readouterr().err
 
 
 def test_processes_are_alone_in_a_block_one_after_the_other(tmp_path, capsys):
   with start(HOLD, tmp_path / 'data') as holder:
-    threading.Timer(0.3, holder.kill).start()
+    killed = threading.Event()
+    threading.Timer(0.3, lambda: (killed.set(), holder.kill())).start()
     with lock.alone_in(tmp_path / 'data', 'prepares a source'):
-      assert holder.poll() is not None
+      assert killed.is_set()
   error = 'Waiting for another process, which prepares a source.\n'
   assert capsys.readouterr().err == error
 
