@@ -197,6 +197,12 @@ def _prepared_builder(
       f'{dataset} is not prepared in {folder}{reason}. Prepare it with '
       f'`{build}`, see README.md, or pass --data_dir; nothing is built here.'
     )
+  for feature in ('image', 'label'):
+    if feature not in builder.info.features:
+      raise ValueError(
+        f'{dataset} has no feature `{feature}`. Choose a dataset that has it, '
+        'or one that `linac build --image_feature --label_feature` made of it.'
+      )
   # The number of steps follows from the number of examples.
   claimed = sum(split.num_examples for split in builder.info.splits.values())
   num_bytes = sum(path.stat().length for path in builder.data_path.iterdir())
