@@ -149,14 +149,11 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     source_data_dir = source_data_dir and paths.absolute(source_data_dir)
     self.source_data_dir = source_data_dir
     self.image_feature, self.label_feature = image_feature, label_feature
-    if data_dir is not None:
-      # TFDS would expand the home folder only when it reads a dataset, and look
-      # for a relative folder each time anew.
-      data_dir = paths.absolute(data_dir)
     super().__init__(
       config=config, data_dir=data_dir, file_format=file_format, **kwargs
     )
     self._original_state.update(
+      data_dir=self._data_dir_root,
       source_data_dir=source_data_dir,
       image_feature=image_feature,
       label_feature=label_feature,
@@ -182,6 +179,12 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     if isinstance(builder_config, LinacBuilderConfig):
       return builder_config  # It is private, so its name cannot be parsed.
     return super()._create_builder_config(builder_config, version)
+
+  def _build_data_dir(self, given_data_dir):
+    # TFDS would expand the home folder only when it reads a dataset, and look
+    # for a relative folder each time anew.
+    root, folder = super()._build_data_dir(given_data_dir)
+    return paths.absolute(root), paths.absolute(folder)
 
   @property
   def prepared(self) -> bool:

@@ -36,8 +36,8 @@ def prepare_source(
 
   Raises:
     SourceError: if the source is not prepared and cannot be downloaded, if it
-      is not the dataset that its folder is named after, or if its file format
-      is not read here.
+      is not the dataset that its folder is named after, if its file format is
+      not read here, or if the file with the names of its classes is damaged.
     ValueError: if it has no such features.
   """
   if not sources.is_prepared(builder):
@@ -53,13 +53,15 @@ def prepare_source(
       'metadata. Prepare the source again and pass --source_data_dir.'
     )
   prepared = _on_disk(name, builder)
+  # The schema of the files may differ from the builder's.
+  images = schema.image_schema(prepared, image_feature, label_feature)
+  _check_class_names(name, prepared, label_feature, images.class_names)
   spec = SourceSpec(
     name=name,
     version=str(builder.version),
     data_dir=str(builder.data_path.parents[len(full_name) - 1]),
     directory=str(builder.data_path),
-    # The schema of the files may differ from the builder's.
-    schema=schema.image_schema(prepared, image_feature, label_feature),
+    schema=images,
     image_feature=image_feature,
     label_feature=label_feature,
   )
@@ -122,6 +124,44 @@ def _on_disk(
       f'with `tfds build` and {choices}, and pass --source_data_dir.'
     )
   return prepared
+
+
+def _check_class_names(
+  name: str,
+  builder: tfds.core.DatasetBuilder,
+  label_feature: str,
+  found: tuple[str, ...],
+) -> None:
+  """Checks that TFDS has read the names of a source's classes.
+
+  If their file is damaged, TFDS only logs that, and numbers the classes.
+
+  Args:
+    name: The name of the source.
+    builder: The builder of the prepared source.
+    label_feature: The name of the feature with the classes.
+    found: The names of the classes, as TFDS says.
+
+  Raises:
+    SourceError: if the file is there and does not hold these names.
+  """
+  # TFDS joins the parts of a nested feature's name with a dash.
+  file_name = f'{label_feature.replace("/", "-")}.labels.txt'
+  path = builder.data_path / file_name
+  try:
+    lines = path.read_text(encoding='utf-8').split('\n')
+    damage = ''
+    if found != tuple(line.strip() for line in lines if line.strip()):
+      damage = 'it does not name all classes'
+  except FileNotFoundError:
+    return  # The classes of this source have no names.
+  except (OSError, ValueError) as error:
+    damage = str(error)
+  if damage:
+    raise SourceError(
+      f'{path}, which names the classes of the source {name}, is damaged: '
+      f'{damage}\nPrepare the source anew.'
+    )
 
 
 def _check_network(builder: tfds.core.DatasetBuilder) -> None:
