@@ -77,6 +77,10 @@ def test_another_run_is_not_overwritten(tmp_path, trainer):
   ):
     with pytest.raises(ValueError, match='holds another run'):
       train(other, tmp_path)
+  for path in (tmp_path / 'checkpoints').rglob('*METADATA'):
+    path.write_text('{')
+  with pytest.raises(ValueError, match='checkpoints/1 cannot be restored'):
+    train(trainer(config, split='train[:20]'), tmp_path)
   for text in ('{"model', '[]', '[' * 100_000):
     (tmp_path / 'run.json').write_text(text)
     with pytest.raises(ValueError, match=r'run\.json is damaged'):
