@@ -126,6 +126,11 @@ def _time(
   num_workers = runner.num_workers(command.settings)
   where = f'on {devices.describe(num_workers)}'
   if devices.gpus():
+    if plan.config.arithmetic == 'canonical':
+      where += (
+        ', whose driver first translates the kernel of the fit, which takes '
+        'seconds and is done once'
+      )
     return f'{where}; pass --plan to have it estimated'
   flops = plan.config.flops(plan.source.schema.shape) * num_images
   seconds = flops / _CORE_FLOPS[plan.config.precision] / num_workers
