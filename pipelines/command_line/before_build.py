@@ -79,7 +79,7 @@ def announce_plan(
     f'  bytes    {num_bytes:,} ({size_text(num_bytes)}) of {_format(plan)}',
     f'  time     {_time_left(left, trial, command, runner)}',
     *_notes(plans),
-    'Bytes and time are estimates from two images. This command builds it:',
+    'Bytes and time are estimates from a few images. This command builds it:',
     f'  {_resume_command(plan, command)}',
   ]
   print(printable('\n'.join(lines)), flush=True)
