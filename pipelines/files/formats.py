@@ -10,7 +10,7 @@ import os
 import pathlib
 from collections.abc import Iterable, Iterator
 
-from pipelines.files import tfrecord
+from pipelines.files import storage, tfrecord
 
 
 class FileFormat:
@@ -28,8 +28,12 @@ class FileFormat:
   relative_size: float
   url: str
 
-  def write(self, path: pathlib.Path, records: Iterable[bytes]) -> None:
-    """Writes a local file that holds the records in order."""
+  def write(self, path: pathlib.Path, records: Iterable[bytes]) -> str:
+    """Writes a local file that holds the records in order.
+
+    Returns:
+      The SHA-256 of the file, in hexadecimal.
+    """
     raise NotImplementedError
 
   def read(
@@ -75,6 +79,7 @@ class ArrayRecord(FileFormat):
     for record in records:
       writer.write(record)
     writer.close()
+    return storage.file_sha256(path)
 
   def read(self, path, skip=0, take=None):
     from array_record.python import array_record_module

@@ -63,7 +63,8 @@ def main(argv: list[str]) -> None:
   )
   try:
     with beam.Pipeline(runner=runner, options=options) as root:
-      build_datasets(root, stagings, Workers(bool(os.environ[GPUS])))
+      workers = Workers(bool(os.environ[GPUS]), int(num_workers))
+      build_datasets(root, stagings, workers)
   except Exception as error:
     traceback.print_exc()
     parent.fail(reason_of(error))
