@@ -56,7 +56,7 @@ def plan(data_dir: str, args: argparse.Namespace) -> DatasetPlan:
     storage_dtype=args.storage_dtype,
     images_per_batch=args.images_per_batch,
   )
-  builder = Cifar10Linac(config='drawn_seed_42', data_dir=data_dir)
+  builder = Cifar10Linac(config=args.config, data_dir=data_dir)
   found = make_plan(builder, settings)
   save_plan(found)
   return found
@@ -149,6 +149,7 @@ def main(argv: list[str]) -> None:
   )
   parser.add_argument('--devices', type=int, default=1)
   parser.add_argument('--images_per_batch', type=int, default=512)
+  parser.add_argument('--config', default='drawn_seed_42')
   parser.add_argument('--file_format', default='tfrecord')
   parser.add_argument('--storage_dtype', default='float16')
   parser.add_argument('--verify', action='store_true')

@@ -223,9 +223,13 @@ def _temporary_file() -> IO[bytes]:
 
 
 def _path_of(f: IO[bytes]) -> pathlib.Path:
-  """A path by which this process can open a file of `_temporary_file` again."""
+  """A path by which this process and those it starts can open a file again.
+
+  Args:
+    f: The file, as `_temporary_file` gives it.
+  """
   if sys.platform == 'linux':
-    return pathlib.Path(f'/proc/self/fd/{f.fileno()}')
+    return pathlib.Path(f'/proc/{os.getpid()}/fd/{f.fileno()}')
   return pathlib.Path(f.name)
 
 

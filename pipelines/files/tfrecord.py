@@ -13,7 +13,7 @@ import hashlib
 import itertools
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import google_crc32c
 
@@ -21,8 +21,14 @@ _HEADER = struct.Struct('<QI')
 _FOOTER = struct.Struct('<I')
 
 
-def write_records(path: os.PathLike, records: Iterable[bytes]) -> str:
-  """Writes a file that holds the records in order; returns its SHA-256."""
+def write_records(
+  path: os.PathLike, records: Iterable[bytes]
+) -> Callable[[], str]:
+  """Writes a file that holds the records in order.
+
+  Returns:
+    A function that returns the SHA-256 of the file.
+  """
   digest = hashlib.sha256()
   with open(path, 'wb') as f:
     for record in records:
@@ -31,7 +37,7 @@ def write_records(path: os.PathLike, records: Iterable[bytes]) -> str:
       for part in (header, record, _FOOTER.pack(_masked_crc(record))):
         f.write(part)
         digest.update(part)
-  return digest.hexdigest()
+  return digest.hexdigest
 
 
 def read_records(

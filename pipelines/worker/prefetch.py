@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
@@ -19,19 +20,21 @@ T = TypeVar('T')
 _END = object()
 
 
-def prefetch(items: Iterator[T]) -> Iterator[T]:
-  """Yields items; while the caller uses one, a thread makes the next.
+def prefetch(items: Iterator[T], ahead: int = 1) -> Iterator[T]:
+  """Yields items; while the caller uses one, a thread makes the next ones.
 
   Args:
     items: The items. Only the thread advances this iterator.
+    ahead: The number of items that are made ahead.
 
   Yields:
     The same items in the same order.
   """
   with _threads(1) as thread:
-    pending = thread.submit(next, items, _END)
-    while (item := pending.result()) is not _END:
-      pending = thread.submit(next, items, _END)
+    make = functools.partial(thread.submit, next, items, _END)
+    pending = collections.deque(make() for _ in range(ahead))
+    while (item := pending.popleft().result()) is not _END:
+      pending.append(make())
       yield item
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from linac_config import processes
 from linac_tfds import schema
 from pipelines.dataset.manifest import BadExample, array_sha256
 from pipelines.plan.dataset_plan import DatasetPlan
@@ -51,10 +51,8 @@ def serialise_examples(
     The record of each example, in order, or the `BadExample` itself.
   """
   serialiser = _Serialiser(plan)
-  cores = (
-    len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 1
-  )
-  return map_ahead(serialiser, examples, min(cores, _MOST_THREADS))
+  num_threads = min(processes.num_cores(), _MOST_THREADS)
+  return map_ahead(serialiser, examples, num_threads)
 
 
 class _Serialiser:

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterator
 
+from linac_config import processes
 from pipelines.dataset.manifest import BadExample, Manifest
 from pipelines.dataset.state import sound_manifest
 from pipelines.errors import BuildError
@@ -85,9 +86,10 @@ def _fit_and_write(
 ) -> Iterator[ShardRecord]:
   """Fits and writes shards.
 
-  While a shard is brought to the disk here, a thread writes the next one.
+  While a shard is brought to the disk here, others write the next ones.
   """
-  for shard, unfinished in prefetch(_written(plan, shards)):
+  ahead = processes.num_cores()
+  for shard, unfinished in prefetch(_written(plan, shards), ahead):
     try:
       if isinstance(unfinished, ValueError):
         raise unfinished

@@ -6,7 +6,8 @@ import contextlib
 import dataclasses
 import functools
 import importlib.metadata
-from collections.abc import Iterator
+import pathlib
+from collections.abc import Callable, Iterator
 
 import jax
 
@@ -22,21 +23,25 @@ from pipelines.worker.serialise import Record, serialise_examples
 
 @dataclasses.dataclass(frozen=True)
 class UnfinishedShard:
-  """A shard whose file is written under a temporary name.
+  """A shard whose file has a temporary name, and may still be written.
 
-  Its file is removed if this object is given up without `finish`.
+  The file is removed if this object is given up without `finish`.
 
   Attributes:
     plan: The plan of the dataset.
     shard: The shard.
-    manifest: Its manifest, which is not written yet.
-    file: The open block of `storage.writing`, whose end names the file.
+    facts: The facts about its examples.
+    part: The path of its file.
+    sha256: A function that waits for the file and returns its SHA-256.
+    block: The open block of `storage.writing`, whose end names the file.
   """
 
   plan: DatasetPlan
   shard: ShardSpec
-  manifest: Manifest
-  file: contextlib.ExitStack
+  facts: _Facts
+  part: pathlib.Path
+  sha256: Callable[[], str]
+  block: contextlib.ExitStack
 
   def finish(self) -> Manifest:
     """Waits until the file is on disk, names it, then writes the manifest.
@@ -47,10 +52,27 @@ class UnfinishedShard:
     Raises:
       ValueError: if the build was removed in the meantime.
     """
-    with self.file:
+    with self.block:
+      manifest = Manifest(
+        split=self.shard.split,
+        index=self.shard.index,
+        start=self.shard.start,
+        stop=self.shard.stop,
+        fingerprint=self.shard.fingerprint,
+        file_name=self.plan.file_name(self.shard),
+        sha256=self.sha256(),
+        file_bytes=self.part.stat().st_size,
+        example_bytes=self.facts.num_bytes,
+        ids=self.facts.ids,
+        bad_examples=self.facts.bad_examples,
+        measures=self.facts.measures,
+        representation_sha256=self.facts.representation_sha256,
+        device=device_name(),
+        versions=library_versions(),
+      )
       _check_wanted(self.plan)
-    write_manifest(self.plan, self.shard, self.manifest)
-    return self.manifest
+    write_manifest(self.plan, self.shard, manifest)
+    return manifest
 
 
 def write_records(
@@ -69,9 +91,9 @@ def write_records(
       meantime.
   """
   facts = _Facts()
-  path = plan.staging / plan.file_name(shard)
   _check_wanted(plan)
   with contextlib.ExitStack() as stack:
+    path = plan.staging / plan.file_name(shard)
     part = stack.enter_context(storage.writing(path))
     file_format = FILE_FORMATS[plan.settings.file_format]
     sha256 = file_format.write(part, facts.collect(records))
@@ -81,24 +103,8 @@ def write_records(
         f'{plan.source.directory} ended after {count} of the '
         f'{shard.size} examples from {shard.start} of its split {shard.split}.'
       )
-    manifest = Manifest(
-      split=shard.split,
-      index=shard.index,
-      start=shard.start,
-      stop=shard.stop,
-      fingerprint=shard.fingerprint,
-      file_name=path.name,
-      file_bytes=part.stat().st_size,
-      example_bytes=facts.num_bytes,
-      sha256=sha256,
-      ids=facts.ids,
-      bad_examples=facts.bad_examples,
-      measures=facts.measures,
-      representation_sha256=facts.representation_sha256,
-      device=device_name(),
-      versions=library_versions(),
-    )
-    return UnfinishedShard(plan, shard, manifest, stack.pop_all())
+    block = stack.pop_all()
+  return UnfinishedShard(plan, shard, facts, part, sha256, block)
 
 
 def write_shard(

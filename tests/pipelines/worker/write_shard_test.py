@@ -45,6 +45,7 @@ def test_a_file_is_named_only_when_its_shard_is_finished(plan):
 def test_nothing_is_left_of_a_shard_that_is_given_up(plan):
   before = sorted(plan.staging.iterdir())
   unfinished = start(plan, plan.shards()[0])
+  unfinished.sha256()
   assert len(list(plan.staging.iterdir())) == len(before) + 1
   del unfinished
   assert sorted(plan.staging.iterdir()) == before
