@@ -8,8 +8,8 @@ is JSON with
 
 - `images_per_s`: from the start of the first batch to the last manifest;
 - `device_busy`: the share of this time in which the devices worked, on average;
-- `tail`: the share of this time, with the start of the processes, between the
-  end of the first device's last batch and the last manifest;
+- `tail`: the time between the ends of the first and the last device's work, as
+  a share of the time from the start of the processes to the last manifest;
 - `peak_mib`: the largest resident memory of all processes together;
 - `cpu_ms`: milliseconds of the workers' CPU time per image, between the ends of
   each worker's first and last batch;
@@ -123,6 +123,7 @@ def measure(data_dir: str, times: str, args: argparse.Namespace) -> dict:
   ]
   first = min(device[0][0] for device in batches)
   end = last_manifest(planned)
+  ends = [device[-1][1] for device in batches]
   busy = sum(b - a for device in batches for a, b, _ in device)
   cpu = sum(device[-1][2] - device[0][2] for device in batches)
   # The images of each worker's first batch are not in it.
@@ -134,7 +135,7 @@ def measure(data_dir: str, times: str, args: argparse.Namespace) -> dict:
     **vars(args),
     'images_per_s': round(args.images / (end - first), 1),
     'device_busy': round(busy / (end - first) / args.devices, 3),
-    'tail': round((end - min(d[-1][1] for d in batches)) / (end - start), 3),
+    'tail': round((max(ends) - min(ends)) / (end - start), 3),
     'peak_mib': memory.peak >> 20,
     'cpu_ms': round(1000 * cpu / images, 2),
     'verified': verified and not verified.returncode,
