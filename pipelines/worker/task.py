@@ -21,6 +21,10 @@ from pipelines.worker.resume import why_not_resume
 from pipelines.worker.serialise import serialise_examples
 from pipelines.worker.write_shard import UnfinishedShard, write_records
 
+# The most shards that are written while another one is brought to the disk. An
+# ArrayRecord file waits in memory until a core has written it.
+_MOST_AHEAD = 8
+
 
 @dataclasses.dataclass(frozen=True)
 class ShardRecord:
@@ -88,7 +92,7 @@ def _fit_and_write(
 
   While a shard is brought to the disk here, others write the next ones.
   """
-  ahead = processes.num_cores()
+  ahead = min(processes.num_cores(), _MOST_AHEAD)
   for shard, unfinished in prefetch(_written(plan, shards), ahead):
     try:
       if isinstance(unfinished, ValueError):
