@@ -10,6 +10,7 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import jax
 import numpy as np
 
 from pipelines.runners.local import worker
@@ -53,6 +54,7 @@ class Result:
   """An array on the device: to fetch it is to wait and to copy it."""
 
   def __init__(self, array: np.ndarray, done):
+    self.device = jax.devices()[0]
     self._array = array
     self._done = done
 
