@@ -223,11 +223,7 @@ def _temporary_file() -> IO[bytes]:
 
 
 def _path_of(f: IO[bytes]) -> pathlib.Path:
-  """A path by which this process and those it starts can open a file again.
-
-  Args:
-    f: The file, as `_temporary_file` gives it.
-  """
+  """A path by which this process and its children can open a file again."""
   if sys.platform == 'linux':
     return pathlib.Path(f'/proc/{os.getpid()}/fd/{f.fileno()}')
   return pathlib.Path(f.name)
