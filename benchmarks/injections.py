@@ -78,25 +78,6 @@ def stopped(victim: Victim) -> bool:
   return status != 0
 
 
-def out_of_memory(victim: Victim) -> bool:
-  """Gives a process of a build no more memory, from a random moment on.
-
-  The system then starts no further thread for it either.
-  """
-
-  def attack(build):
-    _some_moment(victim, build)
-    victim.last_family = family(build)
-    processes = [psutil.Process(build.pid), *victim.last_family]
-    with contextlib.suppress(psutil.NoSuchProcess):
-      process = random.choice(processes)
-      size = process.memory_info().vms
-      process.rlimit(psutil.RLIMIT_AS, (size, size))
-
-  status, _ = victim.run(attack)
-  return status != 0
-
-
 def nobody_listens(victim: Victim) -> bool:
   """Stops reading what a build prints; the build must come to its end."""
   build = victim.start()
@@ -274,7 +255,6 @@ INTERRUPTIONS: dict[str, tuple[int, Callable[[Victim], bool]]] = {
   'all processes killed': (14, functools.partial(killed, '')),
   'stopped by a signal': (8, stopped),
   'killed while publishing': (22, killed_while_publishing),
-  'process gets no more memory': (8, out_of_memory),
   'nobody reads the output': (4, nobody_listens),
   'disk full': (12, disk_full),
   'folder becomes read-only': (8, read_only),
