@@ -23,6 +23,10 @@ CHILDREN = {
     'tests/linac_tfds/build_process_test.py',
     'test_an_end_without_a_word_is_told',
   ),
+  'pipelines/files/array_record.py': (
+    'tests/pipelines/files/array_record_test.py',
+    'test_a_file_that_another_process_cannot_write_is_an_error',
+  ),
   'pipelines/runners/local/devices.py': (
     _DEVICES,
     'test_gpus_are_those_that_cuda_would_show',

@@ -93,7 +93,7 @@ def _write_elsewhere(path: pathlib.Path, records: list[bytes]) -> str:
         process.stdin.write(record)
     output, errors = process.communicate()
   if process.returncode:
-    reason = errors.decode(errors='replace').strip().rpartition('\n')[2]
+    reason = processes.last_words(errors.decode(errors='replace'))
     raise OSError(f'{path} cannot be written: {reason or process.returncode}')
   return output.decode().strip()
 

@@ -145,6 +145,7 @@ def calls(path) -> set[str]:
 # The processes that a build starts, whose output goes to the build, and a tool
 # of this project's developers.
 OTHERS = {
+  'pipelines/files/array_record.py',
   'transforms/canonical/cuda/program.py',
   'pipelines/runners/local/driver.py',
   'pipelines/runners/local/trial.py',

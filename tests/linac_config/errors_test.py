@@ -66,6 +66,7 @@ OTHERS = {
   ('pipelines/plan/private_key.py', 'read'),
   ('pipelines/runners/beam_runner.py', 'run_pipeline'),
   ('pipelines/runners/local/driver.py', 'main'),
+  ('pipelines/worker/prefetch.py', 'map_ahead'),
   ('pipelines/worker/read_source.py', 'read_source'),
   # Too little memory can be the fault of a damaged pickle.
   ('classifiers/network/unpickle.py', 'load_params_and_state'),
