@@ -24,9 +24,6 @@ from pipelines.errors import BuildError, printable
 from pipelines.files import lease, listing, storage, strict_json
 from pipelines.files.build_process import BUILD_PROCESS_FILE, BuildProcess
 
-# The environment variable that names the locked folders to a build's driver and
-# workers, one folder per line.
-FOLDERS = 'LINAC_LOCKED_FOLDERS'
 # Seconds that the workers of a dead build get to notice it and end.
 _PATIENCE = 20
 
@@ -66,16 +63,19 @@ def only_build_in(folder: pathlib.Path) -> Iterator[None]:
     os.close(handle)
 
 
-def share() -> None:
+def share(folders: list[str]) -> None:
   """Shares the locks of the build that started this process, until it ends.
 
-  Drivers and workers call this first, and only then check that their build is
-  still running. Leases in buckets are not shared.
+  Drivers and workers call this as soon as they know the folders, and only then
+  check that their build is still running. Leases in buckets are not shared.
+
+  Args:
+    folders: The configs' folders that the build has locked.
 
   Raises:
     BlockingIOError: if that build has ended and another one is starting.
   """
-  for folder in os.environ[FOLDERS].split('\n'):
+  for folder in folders:
     if not storage.is_remote(storage.path(folder)):
       handle = os.open(folder, os.O_RDONLY)
       fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)

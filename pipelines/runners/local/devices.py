@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import psutil
 
+from pipelines.runners.local import parent
+
 # The memory of a worker, in bytes: Beam, JAX and a batch of examples.
 _WORKER_BYTES = 2**30
 
@@ -111,10 +113,26 @@ def most_workers() -> int:
   return len(gpus()) or num_cores()
 
 
+@functools.cache
 def default_workers() -> int:
   """The default number of workers: one per device, fewer if memory is short."""
   memory = psutil.virtual_memory().available
   return max(1, min(most_workers(), int(memory / _WORKER_BYTES)))
+
+
+def take_device(index: int) -> None:
+  """Gives this process, a worker, a GPU or, on Linux, a core.
+
+  Args:
+    index: The number of the worker, from 0. If there are more workers than
+      devices, several workers share one.
+  """
+  if uuids := os.environ.get(parent.GPUS):
+    uuids = uuids.split(',')
+    os.environ['CUDA_VISIBLE_DEVICES'] = uuids[index % len(uuids)]
+  elif hasattr(os, 'sched_setaffinity'):  # Linux only.
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[index % len(cores)]})
 
 
 def describe(num_workers: int) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
+from collections.abc import Iterator
 
 from linac_config import KeylessConfig
 from pipelines.plan.dataset_plan import DatasetPlan
@@ -39,7 +41,13 @@ class LocalRunner(Runner):
     """The number of worker processes: the user's choice, or the default."""
     return settings.direct_num_workers or devices.default_workers()
 
+  @contextlib.contextmanager
+  def started(self, settings: Settings) -> Iterator[None]:
+    with launch.started(self.num_workers(settings)) as self._driver:
+      yield
+
   def run(
     self, plans: list[DatasetPlan], settings: Settings, progress: Progress
   ) -> Counter[str]:
-    return launch.run(plans, self.num_workers(settings), progress)
+    num_workers = self.num_workers(settings)
+    return launch.run(self._driver, num_workers, plans, progress)

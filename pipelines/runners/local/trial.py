@@ -20,7 +20,7 @@ from pipelines.errors import BuildError
 from pipelines.files import strict_json
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.saved_plan import load_plan, save_plan
-from pipelines.runners.local import launch
+from pipelines.runners.local import devices, launch
 
 _NUM_IMAGES = 2
 
@@ -67,7 +67,7 @@ def run(plan: DatasetPlan) -> Trial:
     )
     child = subprocess.run(
       command,
-      env=os.environ | launch.environment([small]) | imports,
+      env=os.environ | launch.environment() | imports,
       capture_output=True,
       encoding='utf-8',
     )
@@ -81,9 +81,7 @@ def run(plan: DatasetPlan) -> Trial:
 
 def main(staging: str) -> None:
   """Fits and writes the images of a saved plan; prints a `Trial` as JSON."""
-  from pipelines.runners.local.worker import take_device
-
-  take_device(0)
+  devices.take_device(0)
   # These import JAX, which must see only the device of this process.
   from pipelines.worker.device import images_per_batch
   from pipelines.worker.fit_examples import fit_examples
