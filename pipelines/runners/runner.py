@@ -47,6 +47,7 @@ class Runner:
 
     Raises:
       ValueError: if there is one; the message names it and its value.
+      BuildError: if this machine has too little memory for a worker.
     """
     for name in self.ignored:
       if getattr(settings, name) is not None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from linac_config import KeylessConfig
+from pipelines.errors import BuildError
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.settings import Settings
 from pipelines.runners.local import devices, launch
@@ -26,8 +27,15 @@ class LocalRunner(Runner):
     if number and number > most:
       raise ValueError(
         f'direct_num_workers={number} is more than the '
-        f'{devices.describe(most)} of this machine, and each worker needs one; '
-        f'pass {most} or less.'
+        f'{devices.describe(most)} that this process may use, and each worker '
+        f'needs one; pass {most} or less.'
+      )
+    if not number and not devices.default_workers():
+      raise BuildError(
+        f'A worker needs {devices.needed_bytes() / 1e6:,.0f} MB of free '
+        f'memory, but this process may use {devices.describe_limits()}. Give '
+        'the machine or container more memory, or pass --direct_num_workers=1 '
+        'to try it.'
       )
 
   def check_transform(
