@@ -26,7 +26,7 @@ _CACHES = {
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-  """What its control groups leave to this process.
+  """The CPU time and memory that its control groups leave to a process.
 
   Attributes:
     cpus: The CPU time in seconds per second, such as 0.5; infinite if there is
