@@ -166,7 +166,7 @@ def _damage_staged(victim: Victim, pattern: str) -> bool:
   while not victim.staged(pattern):
     if not victim.missing():
       victim.wipe()
-    killed('', victim)
+    killed(None, victim)
   _damage(random.choice(victim.staged(pattern)))
   return True
 
