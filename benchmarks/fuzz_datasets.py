@@ -30,7 +30,7 @@ _TINY = KeylessConfig(
   num_epochs=1,
   batch_size=128,
 )
-_SETTINGS = Settings(max_examples_per_split=4, examples_per_shard=2)
+_SETTINGS = Settings(max_examples_per_split=4)
 
 
 class Dataset:

@@ -8,6 +8,7 @@ import contextlib
 import functools
 import pathlib
 import random
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -62,6 +63,51 @@ def killed(who: int | None, victim: Victim) -> bool:
 
   status, _ = victim.run(attack)
   return status != 0
+
+
+def stopped(victim: Victim) -> bool:
+  """Sends a build a signal that asks it to stop, at a random moment."""
+  number = random.choice((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+
+  def attack(build):
+    _some_moment(victim, build)
+    victim.last_family = family(build)
+    build.send_signal(number)
+
+  status, _ = victim.run(attack)
+  if status not in (0, 128 + number):
+    victim.problems.append(f'{number!r} ends a build with status {status}')
+  return status != 0
+
+
+def out_of_memory(victim: Victim) -> bool:
+  """Gives a process of a build no more memory, from a random moment on.
+
+  The system then starts no further thread for it either.
+  """
+
+  def attack(build):
+    _some_moment(victim, build)
+    victim.last_family = family(build)
+    processes = [psutil.Process(build.pid), *victim.last_family]
+    with contextlib.suppress(psutil.NoSuchProcess):
+      process = random.choice(processes)
+      size = process.memory_info().vms
+      process.rlimit(psutil.RLIMIT_AS, (size, size))
+
+  status, _ = victim.run(attack)
+  return status != 0
+
+
+def nobody_listens(victim: Victim) -> bool:
+  """Stops reading what a build prints; the build must come to its end."""
+  build = victim.start()
+  wait_until(build, lambda: victim.staged(_MANIFESTS))
+  build.stdout.close()
+  build.stderr.close()
+  if status := build.wait():
+    victim.problems.append(f'a build without a reader ends with {status}')
+  return True
 
 
 def killed_while_publishing(victim: Victim) -> bool:
@@ -228,7 +274,10 @@ INTERRUPTIONS: dict[str, tuple[int, Callable[[Victim], bool]]] = {
   'driver killed': (24, functools.partial(killed, _DRIVER)),
   'launching process killed': (24, functools.partial(killed, _LAUNCHER)),
   'all processes killed': (14, functools.partial(killed, None)),
+  'stopped by a signal': (8, stopped),
   'killed while publishing': (22, killed_while_publishing),
+  'process gets no more memory': (8, out_of_memory),
+  'nobody reads the output': (4, nobody_listens),
   'disk full': (12, disk_full),
   'folder becomes read-only': (8, read_only),
   'source damaged': (8, source_damaged),

@@ -22,6 +22,8 @@ VALUES = (
   ),
   *(float('nan'), float('inf'), ['a'], [[]], {'a': {}}, '0' * 64, 'train'),
 )
+# Sizes that no file has.
+NUMBERS = (-1, 0, 2**31, 2**33, 2**62)
 TOKENS = (
   *(b'{', b'}', b'[', b']', b',', b':', b'"', b'\\', b'null', b'NaN', b'1e999'),
   *(b'-', b'0', b'9' * 5000, b'[' * 3000, b'\xff', b'\x00', b'\\ud800', b'\n'),
@@ -76,9 +78,28 @@ def _places(value):
       yield from _places(child)
 
 
+def mutate_number(data: bytes, rng: random.Random) -> bytes:
+  """Replaces one whole number of a JSON object, also one in quotes."""
+  root = json.loads(data)
+  numbers = [
+    (holder, key)
+    for holder, key in _places(root)
+    if type(holder[key]) is int or str(holder[key]).isdecimal()
+  ]
+  holder, key = rng.choice(numbers)
+  holder[key] = type(holder[key])(rng.choice(NUMBERS))
+  return json.dumps(root).encode()
+
+
 def mutated_json(data: bytes, number: int, rng: random.Random):
-  """Yields mutations of a JSON file: of its structure, its bytes, or both."""
+  """Yields mutations of a JSON file.
+
+  They change one number, the structure, the bytes, or structure and bytes.
+  """
   for i in range(number):
+    if i % 4 == 0:
+      yield mutate_number(data, rng)
+      continue
     mutated = data if i % 3 == 0 else mutate_json(data, rng)
     yield mutated if i % 3 == 1 else mutate_bytes(mutated, rng)
 

@@ -151,6 +151,8 @@ class Victim:
       output, errors = process.communicate()
     # The progress bar comes first, without a newline at its end.
     _, mark, error = errors.partition('error: ')
+    if process.returncode in (129, 130, 143):
+      _, mark, error = errors.partition('\nStopped')
     if process.returncode > 0 and (not mark or 'Traceback' in errors):
       self.problems.append(f'an error that is not clear: {errors}')
     return process.returncode, output, error

@@ -25,6 +25,12 @@ docs/classifier.md says more.
 
 from __future__ import annotations
 
+if __name__ == '__main__':
+  # The imports take seconds. Ctrl-C must print no traceback meanwhile.
+  from linac_config import entry
+
+  entry.begin_imports()
+
 import argparse
 import sys
 import time
@@ -238,4 +244,5 @@ def _check(args: argparse.Namespace) -> None:
 
 
 if __name__ == '__main__':
+  entry.end_imports()
   sys.exit(main(sys.argv[1:]))

@@ -9,6 +9,7 @@ import logging
 import sys
 from collections.abc import Callable
 
+from linac_config import entry
 from linac_config.errors import CannotFitError
 
 
@@ -65,7 +66,8 @@ def prints_result(
 
   Returns:
     A function from the arguments to the exit status, which is 0 for a success,
-    2 for an error, and 130 if the user pressed Ctrl-C.
+    2 for an error, and `entry.stop_status()` if a signal stopped the command,
+    such as Ctrl-C.
   """
 
   @functools.wraps(compute)
@@ -74,12 +76,13 @@ def prints_result(
     logging.getLogger().setLevel(logging.ERROR)
     try:
       print(json.dumps(compute(argv), allow_nan=False))
+      entry.check_output()
     except (OSError, ValueError, CannotFitError) as error:
       print(f'error: {_printable(str(error))}', file=sys.stderr)
       return 2
     except KeyboardInterrupt:
       print('\nStopped.', file=sys.stderr)
-      return 130
+      return entry.stop_status()
     return 0
 
   return main

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from linac_config import invocation, paths
+from linac_config.errors import is_about_contents
 from linac_tfds import sources
 
 # The number of examples that are shuffled together. As many float16
@@ -187,6 +188,8 @@ def _prepared_builder(
     builder = tfds.builder(dataset, data_dir=folder)
     prepared, reason = sources.is_prepared(builder), ''
   except Exception as error:  # A damaged folder can raise any exception.
+    if not is_about_contents(error):
+      raise
     prepared, reason = False, f': {str(error).partition(chr(10))[0]}'
   if not prepared:
     build = invocation.command('build') if is_linac(dataset) else 'tfds build'
@@ -194,6 +197,12 @@ def _prepared_builder(
       f'{dataset} is not prepared in {folder}{reason}. Prepare it with '
       f'`{build}`, see README.md, or pass --data_dir; nothing is built here.'
     )
+  for feature in ('image', 'label'):
+    if feature not in builder.info.features:
+      raise ValueError(
+        f'{dataset} has no feature `{feature}`. Choose a dataset that has it, '
+        'or one that `linac build --image_feature --label_feature` made of it.'
+      )
   # The number of steps follows from the number of examples.
   claimed = sum(split.num_examples for split in builder.info.splits.values())
   num_bytes = sum(path.stat().length for path in builder.data_path.iterdir())

@@ -16,6 +16,12 @@ could have given. It does not cover the differences between training runs.
 
 from __future__ import annotations
 
+if __name__ == '__main__':
+  # The imports take seconds. Ctrl-C must print no traceback meanwhile.
+  from linac_config import entry
+
+  entry.begin_imports()
+
 import argparse
 import sys
 import time
@@ -75,4 +81,5 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 
 if __name__ == '__main__':
+  entry.end_imports()
   sys.exit(main(sys.argv[1:]))

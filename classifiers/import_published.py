@@ -13,6 +13,12 @@ published file takes about 2.5 GB of memory and writes 1.1 GB to disk.
 
 from __future__ import annotations
 
+if __name__ == '__main__':
+  # The imports take seconds. Ctrl-C must print no traceback meanwhile.
+  from linac_config import entry
+
+  entry.begin_imports()
+
 import argparse
 import dataclasses
 import os
@@ -63,4 +69,5 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 
 if __name__ == '__main__':
+  entry.end_imports()
   sys.exit(main(sys.argv[1:]))

@@ -20,6 +20,12 @@ holds a key: a config with a private key is identified by its name.
 
 from __future__ import annotations
 
+if __name__ == '__main__':
+  # The imports take seconds. Ctrl-C must print no traceback meanwhile.
+  from linac_config import entry
+
+  entry.begin_imports()
+
 import argparse
 import dataclasses
 import functools
@@ -150,4 +156,5 @@ def _config(args: argparse.Namespace) -> TrainConfig:
 
 
 if __name__ == '__main__':
+  entry.end_imports()
   sys.exit(main(sys.argv[1:]))

@@ -11,7 +11,7 @@ import importlib
 import os
 import sys
 
-from linac_config import invocation, processes, shadowed
+from linac_config import entry, invocation, processes, shadowed
 
 _HELP = """\
 usage: linac COMMAND [OPTION]...
@@ -80,6 +80,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _ready_process() -> None:
+  entry.begin_imports()
   sys.path[:] = processes.import_path()
   shadowed.watch()
   if pid := os.environ.pop(processes.PARENT_PID, None):
@@ -89,15 +90,9 @@ def _ready_process() -> None:
     # The import path is set, so the variable is no longer needed. It could
     # mislead other Python programs that this process starts, such as gcloud.
     os.environ.pop('PYTHONPATH', None)
-  # The imports of a command take seconds. Ctrl-C must end them at once.
-  from pipelines.command_line import interrupts
-
-  interrupts.end_at_once()
 
 
 def _run(name: str, arguments: list[str]) -> int:
-  from pipelines.command_line import interrupts
-
   invocation.set_started_by_linac()
   try:
     module = importlib.import_module(invocation.COMMANDS[name])
@@ -110,7 +105,7 @@ def _run(name: str, arguments: list[str]) -> int:
       file=sys.stderr,
     )
     return 2
-  interrupts.raise_again()
+  entry.end_imports()
   return module.main(arguments)
 
 

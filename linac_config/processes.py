@@ -8,6 +8,7 @@ script, because users may have modules there that are called `transforms.py`,
 
 import contextlib
 import os
+import re
 import sys
 
 from linac_config.shadowed import OURS, ROOT
@@ -18,6 +19,15 @@ PARENT_PID = 'LINAC_PARENT_PID'
 # This environment variable is set if a process's output goes at once to a
 # terminal or notebook, which can redraw a line such as a progress bar.
 REDRAWS = 'LINAC_REDRAWS'
+
+# The line in which C++, Python, or a library that logs as JAX does, reports a
+# fatal error.
+_FATAL = r'^(?: +what\(\): +|F\d{4} \S+ +\d+ \S+\] |(?=Fatal Python error))(.*)'
+# The last line of a traceback. An error of gRPC only tells that the process at
+# the other end is gone.
+_EXCEPTION = (
+  r'^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(?!grpc\.)(\S.*)'
+)
 
 
 def python_module(
@@ -35,7 +45,11 @@ def python_module(
   # -P leaves the current folder out of the import path; -m alone would put it
   # first.
   command = [sys.executable, '-P', '-m', module, *map(str, arguments)]
-  return command, {'PYTHONPATH': os.pathsep.join(import_path())}
+  return command, {
+    'PYTHONPATH': os.pathsep.join(import_path()),
+    # See `entry.begin_imports`.
+    'PYTHONWARNINGS': '',
+  }
 
 
 def import_path() -> list[str]:
@@ -54,6 +68,35 @@ def import_path() -> list[str]:
   place = min(places, default=end)
   others[place:place] = [ROOT]
   return list(dict.fromkeys(others))
+
+
+def past_proxies() -> dict[str, str]:
+  """Returns the variables with which gRPC uses no proxy on this machine.
+
+  The processes of a build talk to each other by gRPC. A proxy, which clusters
+  name in `http_proxy`, would not forward that.
+  """
+  # gRPC reads `no_proxy` only if `no_grpc_proxy` is not set.
+  no_proxy = os.environ.get('no_proxy', '')
+  no_proxy = os.environ.get('no_grpc_proxy', no_proxy)  # noqa: SIM112
+  return {'no_grpc_proxy': f'localhost,127.0.0.1,::1,{no_proxy}'.rstrip(',')}
+
+
+def last_words(output: str) -> str:
+  """Finds out why a process died, from its output.
+
+  Args:
+    output: The end of its output, in which other processes may have written,
+      too.
+
+  Returns:
+    The line of the last exception that Python, C++ or JAX reported, or else the
+    last line; `''` if there is none.
+  """
+  for pattern in (_FATAL, _EXCEPTION):
+    if found := re.findall(pattern, output, re.MULTILINE):
+      return found[-1]
+  return output.strip().rpartition('\n')[2]
 
 
 def _users_folders() -> set[str]:

@@ -22,6 +22,11 @@ from linac_config import processes
 # An interrupted build is killed if it has not ended after this many seconds.
 _GRACE = 60
 _ERROR = 'error: '
+# The exit statuses of a build that Ctrl-C or another signal has stopped.
+_STOPPED = (130, 143, 129, -signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP)
+# The number of characters at the end of the output in which a reason is looked
+# for.
+_TAIL = 10_000
 
 
 def build(arguments: list[str], unset: tuple[str, ...] = ()) -> None:
@@ -57,16 +62,16 @@ def build(arguments: list[str], unset: tuple[str, ...] = ()) -> None:
     start_new_session=True,
   )
   with child.stdout, child.stderr:
-    error = _follow(child)
+    error, output = _follow(child)
   if child.returncode == 0:
     if error:  # The build succeeded, so the text was no error.
-      print(f'{_ERROR}{error}', file=sys.stderr)
+      _Relay(sys.stderr).write(f'{_ERROR}{error}\n'.encode())
     return
-  if child.returncode in (130, -signal.SIGINT):
+  if child.returncode in _STOPPED:
     raise KeyboardInterrupt
   if child.returncode == 2:
-    raise ValueError(error or _without_a_word(child))
-  raise RuntimeError(error or _without_a_word(child))
+    raise ValueError(error or _without_an_error(child, output))
+  raise RuntimeError(error or _without_an_error(child, output))
 
 
 def _is_shown_live() -> bool:
@@ -78,16 +83,21 @@ def _is_shown_live() -> bool:
   return 'ipykernel' in sys.modules
 
 
-def _without_a_word(child: subprocess.Popen) -> str:
+def _without_an_error(child: subprocess.Popen, output: str) -> str:
+  words = processes.last_words(output) or 'none'
   return (
     f'The build ended with status {child.returncode} and no error message. '
-    'Its output may tell the reason. Finished shards are kept; run the same '
-    'build again to continue.'
+    f'Its last words: {words}\nFinished shards are kept; run the same build '
+    'again to continue.'
   )
 
 
-def _follow(child: subprocess.Popen) -> str:
-  """Relays the output of a child process to its end; returns the error."""
+def _follow(child: subprocess.Popen) -> tuple[str, str]:
+  """Relays the output of a child process to its end.
+
+  Returns:
+    The error, and the end of the rest of its standard error.
+  """
   relays = {
     child.stdout: _Relay(sys.stdout),
     child.stderr: _Relay(sys.stderr, withheld=_ERROR),
@@ -104,7 +114,7 @@ def _follow(child: subprocess.Popen) -> str:
     child.wait()
     for relay in relays.values():
       relay.end()
-  return relays[child.stderr].error
+  return relays[child.stderr].error, relays[child.stderr].tail
 
 
 def _relay(
@@ -147,6 +157,7 @@ class _Relay:
   Attributes:
     error: The text that was withheld: everything after a mark at the beginning
       of a line.
+    tail: The end of the other text.
   """
 
   def __init__(self, stream, withheld: str | None = None):
@@ -157,6 +168,7 @@ class _Relay:
     self._text = ''
     self._is_error = False
     self.error = ''
+    self.tail = ''
 
   def write(self, chunk: bytes) -> None:
     """Writes the next bytes, or withholds them if they are of an error."""
@@ -186,8 +198,12 @@ class _Relay:
       # The build writes UTF-8, and the encoding of the stream may lack some.
       encoding = getattr(self._stream, 'encoding', None) or 'utf-8'
       text = text.encode(encoding, 'backslashreplace').decode(encoding)
-      self._stream.write(text)
-      self._stream.flush()
+      self.tail = (self.tail + text)[-_TAIL:]
+      # The stream may be closed, a pipe that nobody reads, or on a full disk.
+      # Nothing of this may end the build.
+      with contextlib.suppress(OSError, ValueError, AttributeError):
+        self._stream.write(text)
+        self._stream.flush()
 
   def end(self) -> None:
     """Writes the text that was waiting for more bytes."""

@@ -69,6 +69,12 @@ def image_schema(
       f'The source {name} claims to have {label.num_classes} classes; 1 to '
       f'{_MAX_CLASSES} are possible.'
     )
+  # TFDS accepts a damaged file of names, and only logs an error.
+  if len(set(label.names)) != label.num_classes:
+    raise ValueError(
+      f'The source {name} has {label.num_classes} classes, but names '
+      f'{len(set(label.names))} different ones. Prepare the source anew.'
+    )
   features = dict(builder.info.features)
   return ImageSchema(
     shape=tuple(image.shape),

@@ -7,6 +7,7 @@ import contextlib
 import tensorflow_datasets as tfds
 
 from linac_config import paths
+from linac_config.errors import is_about_contents
 
 
 def find_source(
@@ -37,16 +38,18 @@ def find_source(
     with contextlib.suppress(ValueError):  # There may be no home folder.
       folders.append(paths.absolute(tfds.core.constants.DATA_DIR))
   folders = list(dict.fromkeys(folders))
-  builders, reason = [], ''
+  builders, reason = [], None
   for folder in folders:
     try:
       builders.append(tfds.builder(name, data_dir=folder))
     except Exception as error:  # Damaged files can raise any exception.
-      reason = str(error).partition('\n')[0]
+      reason = error
   if not builders:
+    if not is_about_contents(reason):
+      raise reason
     raise ValueError(
       f'source={name!r} is no dataset that TFDS knows or finds in '
-      f'{" or ".join(folders)}: {reason}'
+      f'{" or ".join(folders)}: ' + str(reason).partition('\n')[0]
     )
   found = next(filter(is_prepared, builders), builders[0])
   if source_data_dir and not is_prepared(found):

@@ -20,15 +20,16 @@ from __future__ import annotations
 
 if __name__ == '__main__':
   # The imports take a second or two. Ctrl-C must print no traceback meanwhile.
-  from pipelines.command_line import interrupts
+  from linac_config import entry
 
-  interrupts.end_at_once()
+  entry.begin_imports()
 
 import contextlib
 import sys
 
 import tensorflow_datasets as tfds
 
+from linac_config import entry
 from linac_tfds import LinacBuilderConfig
 from pipelines.command_line import (
   after_build,
@@ -145,7 +146,7 @@ def _plan(
     if state_for_build(plan).kind is not Kind.PUBLISHED:
       raise
     return plan
-  locks.enter_context(lock.only_build_in(folder))
+  locks.enter_context(lock.only_build_in(folder, command.wait))
   return make_plan(builder, command.settings)
 
 
@@ -280,11 +281,11 @@ def main(argv: list[str]) -> int:
     return 1
   except KeyboardInterrupt as interrupt:
     print(f'\n{str(interrupt) or _NOT_BEGUN}', file=sys.stderr)
-    return 130
+    return entry.stop_status()
   after_build.print_failures(failures, len(command.configs))
   return 1 if failures else 0
 
 
 if __name__ == '__main__':
-  interrupts.raise_again()
+  entry.end_imports()
   sys.exit(main(sys.argv[1:]))

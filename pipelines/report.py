@@ -12,9 +12,9 @@ from __future__ import annotations
 
 if __name__ == '__main__':
   # The imports take a second or two. Ctrl-C must print no traceback meanwhile.
-  from pipelines.command_line import interrupts
+  from linac_config import entry
 
-  interrupts.end_at_once()
+  entry.begin_imports()
 
 import argparse
 import pathlib
@@ -190,5 +190,5 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == '__main__':
-  interrupts.raise_again()
+  entry.end_imports()
   sys.exit(main(sys.argv[1:]))

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 if __name__ == '__main__':
   # The imports take a second or two. Ctrl-C must print no traceback meanwhile.
-  from pipelines.command_line import interrupts
+  from linac_config import entry
 
-  interrupts.end_at_once()
+  entry.begin_imports()
 
 import argparse
 import dataclasses
@@ -22,6 +22,7 @@ import shlex
 import sys
 
 from linac_config import invocation
+from linac_config.errors import is_about_contents
 from linac_tfds import Cifar10Linac
 from linac_tfds.sources import find_source, is_prepared
 from pipelines.command_line import console
@@ -107,6 +108,8 @@ def _with_source(
     reason = str(error).rstrip('.')
   # Damaged files of the source raise errors of protocol buffers, too.
   except Exception as error:
+    if not is_about_contents(error):
+      raise
     check.add(name, [f'TFDS cannot load it: {type(error).__name__}: {error}'])
     return dataset
   else:
@@ -251,5 +254,5 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == '__main__':
-  interrupts.raise_again()
+  entry.end_imports()
   sys.exit(main(sys.argv[1:]))

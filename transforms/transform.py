@@ -18,6 +18,7 @@ from .canonical.cuda.lowering import schedule_of
 from .canonical.cuda.schedule import Sizes, default_images
 from .draws import draw
 from .fitting import fit
+from .flags import compiler_options, own_flags
 from .memory import images_in_memory, results_in_memory
 
 
@@ -201,8 +202,7 @@ def start_fit(
   # canonical arithmetic needs no padding.
   padded = images_per_batch if config.arithmetic == 'xla' else len(pixels)
   padding = np.repeat(pixels[:1], padded - len(pixels), axis=0)
-  # A JAX flag that the caller has set must not change the bits.
-  with jax.enable_x64(config.precision == 'float64'):
+  with own_flags(config.precision):
     arrays = _compiled_fit()(
       np.concatenate([pixels, padding]),
       _draws(config, images.shape[1:]),
@@ -223,13 +223,10 @@ def _compiled_fit():
     # NumPy would take 20 times as long to round to float16.
     return representation.astype(dtype), outputs, losses
 
-  on_cpu = jax.default_backend() == 'cpu'
   return jax.jit(
     fit_and_round,
     static_argnames=('config', 'dtype'),
-    # By default XLA uses vectors of 256 bits. Where a CPU has 512 bits, these
-    # are a tenth faster.
-    compiler_options={'xla_cpu_prefer_vector_width': 512} if on_cpu else None,
+    compiler_options=compiler_options(),
   )
 
 

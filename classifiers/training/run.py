@@ -67,12 +67,23 @@ def train(
 def _latest_state(
   trainer: Trainer, manager: ocp.CheckpointManager
 ) -> TrainState:
-  """Returns the state in the last checkpoint, or the initial one."""
+  """Returns the state in the last checkpoint, or the initial one.
+
+  Raises:
+    ValueError: If the checkpoint cannot be restored; the message names it.
+  """
   state = trainer.initial_state()
   step = manager.latest_step()
   if step is None:
     return state
-  return manager.restore(step, args=ocp.args.StandardRestore(state))
+  try:
+    return manager.restore(step, args=ocp.args.StandardRestore(state))
+  except Exception as error:  # Orbax and its libraries raise many classes.
+    folder = manager.directory / str(step)
+    raise ValueError(
+      f'The checkpoint {folder} cannot be restored: {type(error).__name__}: '
+      f'{error}. If it is damaged, choose another --out_dir.'
+    ) from error
 
 
 def _claim(trainer: Trainer, out_dir: pathlib.Path) -> None:

@@ -149,14 +149,11 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     source_data_dir = source_data_dir and paths.absolute(source_data_dir)
     self.source_data_dir = source_data_dir
     self.image_feature, self.label_feature = image_feature, label_feature
-    if data_dir is not None:
-      # TFDS would expand the home folder only when it reads a dataset, and look
-      # for a relative folder each time anew.
-      data_dir = paths.absolute(data_dir)
     super().__init__(
       config=config, data_dir=data_dir, file_format=file_format, **kwargs
     )
     self._original_state.update(
+      data_dir=self._data_dir_root,
       source_data_dir=source_data_dir,
       image_feature=image_feature,
       label_feature=label_feature,
@@ -182,6 +179,12 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     if isinstance(builder_config, LinacBuilderConfig):
       return builder_config  # It is private, so its name cannot be parsed.
     return super()._create_builder_config(builder_config, version)
+
+  def _build_data_dir(self, given_data_dir):
+    # TFDS would expand the home folder only when it reads a dataset, and look
+    # for a relative folder each time anew.
+    root, folder = super()._build_data_dir(given_data_dir)
+    return paths.absolute(root), paths.absolute(folder)
 
   @property
   def prepared(self) -> bool:
@@ -225,7 +228,8 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     """Builds the dataset if it is not complete, which takes hours for CIFAR-10.
 
     The build first prints a summary of its work. If it was interrupted, the
-    next call continues it.
+    next call continues it. If another process builds the dataset already, this
+    call waits until that build has ended, and then does what is left to do.
 
     The build is a separate process, `linac build`. It inherits the environment
     of this process but none of its Python objects. So a source whose builder is
@@ -268,6 +272,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
       f'--image_feature={self.image_feature}',
       f'--label_feature={self.label_feature}',
       f'--file_format={file_format.file_suffix}',
+      '--wait',
     ]
     options += build_options.download_options(download_config)
     # Only a config with a private key may see the key.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import sys
 import types
 import typing
@@ -26,7 +25,8 @@ exit status:
   0    all datasets are built
   1    the build failed, or could not start; finished shards are kept
   2    an option or a setting does not fit; the build was not started
-  130  Ctrl-C stopped the build; finished shards are kept
+  130  Ctrl-C stopped the build, or 143 SIGTERM, or 129 the end of the terminal;
+       finished shards are kept
 
 Run the same command again to continue a build that stopped. docs/errors.md
 explains the messages and says what to do.
@@ -61,17 +61,13 @@ class _Help(argparse.Action):
     )
 
   def __call__(self, parser, namespace, values, option_string=None):
-    try:
-      parser.print_help()
-      print(f'\nA build may use {devices.describe_limits()} here.')
-      # Importing Beam takes seconds, in which one can read this part.
-      sys.stdout.flush()
-      beam = beam_parser()
-      beam._optionals.title = "options of Beam's runners"
-      print('\n' + beam.format_help().partition('\n\n')[2], flush=True)
-    except BrokenPipeError:
-      # A pager or `head` was closed early. Python would report that at its end.
-      os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    parser.print_help()
+    print(f'\nA build may use {devices.describe_limits()} here.')
+    # Importing Beam takes seconds, in which one can read this part.
+    sys.stdout.flush()
+    beam = beam_parser()
+    beam._optionals.title = "options of Beam's runners"
+    print('\n' + beam.format_help().partition('\n\n')[2], flush=True)
     parser.exit()
 
 

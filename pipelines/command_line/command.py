@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 from google.protobuf import json_format
 
 from linac_config import KeylessConfig, LinacConfig, config_names
+from linac_config.errors import is_about_contents
 from linac_tfds import Cifar10Linac, LinacBuilderConfig
 from pipelines.command_line import seed_ranges
 from pipelines.dataset.metadata import INFO_FILE
@@ -79,6 +80,11 @@ class Command:
     'build nothing, but fit two images and print how many shards, bytes and '
     'hours the build takes (a missing source is downloaded)',
   )
+  wait: bool = option(
+    False,
+    'wait if another process builds the dataset, and then continue with what '
+    'it left to do (default: an error that names the process)',
+  )
   verbose: bool = option(
     False, 'show the logs of Beam, TFDS and the workers of this machine'
   )
@@ -89,6 +95,12 @@ class Command:
 
   def __post_init__(self):
     check_options(self)
+    if self.wait and len(self.seeds) > 1:
+      # Two builds that wait for datasets of each other would wait forever.
+      raise ValueError(
+        f'wait is for one dataset, but seeds={seed_ranges.show(self.seeds)!r} '
+        'names several; leave out one of the two.'
+      )
 
   @property
   def configs(self) -> list[LinacBuilderConfig]:
@@ -136,8 +148,9 @@ class Command:
       info_file = self._info_file(config)
       # Without this file, TFDS has only read the metadata of the source.
       is_there = info_file.exists()
-      if not isinstance(error, damage) and (
-        isinstance(error, storage.errors()) or not is_there
+      if not is_about_contents(error) or (
+        not isinstance(error, damage)
+        and (isinstance(error, storage.errors()) or not is_there)
       ):
         raise
       where = f' ({info_file})' if is_there else ''

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 
 from tqdm import tqdm
 
+from linac_config import entry
 from linac_config.errors import CannotFitError
 from pipelines.errors import BuildError, printable
 from pipelines.files import storage
@@ -56,8 +57,8 @@ class _AboveTheBar(logging.Handler):
 def dataset_command(stopped: str = 'Stopped.'):
   """Decorates the `main` of a command that looks at a dataset.
 
-  The command prints an error in one line and returns 2. After Ctrl-C it prints
-  `stopped` and returns 130.
+  The command prints an error in one line and returns 2. After Ctrl-C or another
+  signal that stops it, it prints `stopped` and returns `entry.stop_status()`.
   """
 
   def decorate(main: Callable[[list[str]], int]) -> Callable[[list[str]], int]:
@@ -65,7 +66,9 @@ def dataset_command(stopped: str = 'Stopped.'):
     def run(argv: list[str]) -> int:
       set_up()
       try:
-        return main(argv)
+        status = main(argv)
+        entry.check_output()
+        return status
       except (
         *storage.errors(),
         ValueError,
@@ -76,7 +79,7 @@ def dataset_command(stopped: str = 'Stopped.'):
         return 2
       except KeyboardInterrupt:
         print(f'\n{stopped}', file=sys.stderr)
-        return 130
+        return entry.stop_status()
 
     return run
 

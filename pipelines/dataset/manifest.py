@@ -13,6 +13,7 @@ import pathlib
 
 import numpy as np
 
+from linac_config.errors import is_about_contents
 from linac_tfds.schema import MEASURES
 from pipelines.files import storage, strict_json
 from pipelines.plan import version_1_0
@@ -190,7 +191,9 @@ def read_manifest(
   """
   try:
     manifest = parse_manifest(manifest_path(plan, shard, folder))
-  except (OSError, ValueError):
+  except (OSError, ValueError) as error:
+    if not is_about_contents(error):
+      raise
     return None
   return manifest if describes(manifest, plan, shard) else None
 

@@ -10,6 +10,7 @@ import dataclasses
 import enum
 import re
 
+from linac_config.errors import is_about_contents
 from linac_tfds import Cifar10Linac
 from pipelines.dataset import metadata
 from pipelines.dataset.manifest import (
@@ -136,7 +137,9 @@ def published_fingerprint(plan: DatasetPlan) -> str | None:
   try:
     recorded = strict_json.read(plan.directory / METADATA_FILE, dict)
     found = strict_json.convert(recorded.get('fingerprint'), str)
-  except (OSError, ValueError):
+  except (OSError, ValueError) as error:
+    if not is_about_contents(error):
+      raise
     found = UNKNOWN
   # If the metadata are damaged, a single valid manifest shows that the dataset
   # is that of the plan.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from linac_config.errors import is_about_contents
 from linac_tfds.schema import example_features
 from pipelines.files import storage
 from pipelines.files.formats import FILE_FORMATS
@@ -46,6 +47,8 @@ def read_examples(plan: DatasetPlan, path: pathlib.Path) -> Iterator[dict]:
         example['label'] = int(example['label'])
       # Protocol buffers and Pillow raise errors of their own classes.
       except Exception as error:
+        if not is_about_contents(error):
+          raise
         raise ValueError(f'a record cannot be parsed: {error}') from error
       yield example
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import os
+import pathlib
 import platform
+import sys
 
 import psutil
+
+from pipelines.errors import printable
 
 # The file in a config's folder that records the process which builds there. In
 # a bucket this file is the lease itself. On disk it only names the process that
@@ -54,3 +58,12 @@ class BuildProcess:
       return psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
       return True
+
+
+def tell_waiting(process: BuildProcess, folder: pathlib.Path) -> None:
+  """Prints that this process waits for another one that builds in a folder."""
+  text = (
+    f'Waiting for process {process.pid} on {process.host}, which has been at '
+    f'work in {folder} since {process.since}.'
+  )
+  print(printable(text), file=sys.stderr, flush=True)

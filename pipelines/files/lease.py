@@ -21,27 +21,40 @@ from collections.abc import Iterator
 
 from pipelines.errors import BuildError, printable
 from pipelines.files import storage, strict_json
-from pipelines.files.build_process import BUILD_PROCESS_FILE, BuildProcess
+from pipelines.files.build_process import (
+  BUILD_PROCESS_FILE,
+  BuildProcess,
+  tell_waiting,
+)
 
 # Seconds between two renewals, and from the last renewal to the lease's end.
 _RENEWAL = 30
 _EXPIRY = 120
+# Seconds between two looks at a lease by a process that waits for it.
+_SECONDS_BETWEEN_LOOKS = 10
 
 
 @contextlib.contextmanager
-def hold(folder: pathlib.Path) -> Iterator[None]:
+def hold(folder: pathlib.Path, wait: bool = False) -> Iterator[None]:
   """Holds the lease of a config's folder while the block runs.
 
   Args:
     folder: The config's folder, in a bucket.
+    wait: Whether to wait until another build there has ended.
 
   Raises:
-    BuildError: if another build is at work there; the message names its
-      process.
+    BuildError: if another build is at work there, and this one does not wait;
+      the message names its process.
   """
   file, process = folder / BUILD_PROCESS_FILE, BuildProcess.current()
+  waits_for = None
   while not _create(file, process):
-    _remove_if_ended(file, process)
+    other = _remove_if_ended(file, process, wait)
+    if other and other != waits_for:
+      tell_waiting(other, folder)
+    waits_for = other
+    if other:
+      time.sleep(_SECONDS_BETWEEN_LOOKS)
   stop = threading.Event()
   keeper = threading.Thread(
     target=_renew, args=(file, process, stop), name='lease', daemon=True
@@ -97,28 +110,36 @@ def _create(file: pathlib.Path, process: BuildProcess) -> bool:
   return True
 
 
-def _remove_if_ended(file: pathlib.Path, process: BuildProcess) -> None:
+def _remove_if_ended(
+  file: pathlib.Path, process: BuildProcess, wait: bool
+) -> BuildProcess | None:
   """Removes another process's lease if it has ended.
 
+  Returns:
+    The other process if its lease has not ended, and this one waits.
+
   Raises:
-    BuildError: if it has not ended.
+    BuildError: if it has not ended, and this process does not wait.
   """
   other, age, generation = _look(file)
   if other != process and _lasts(other, age):
+    if wait:
+      return other
     raise BuildError(
       f'Another build is at work in {file.parent}: process {other.pid} on '
       f'{printable(other.host)}, since {printable(other.since)}. Wait for it '
-      f'or stop it; what it finished is kept. If it is dead, its lease ends '
-      f'{_EXPIRY - age:.0f} s from now.'
+      'with --wait, or stop it; what it finished is kept. If it is dead, its '
+      f'lease ends {_EXPIRY - age:.0f} s from now.'
     )
   if other == process or not generation:
-    return  # Meanwhile this process got the lease, or the other gave it up.
+    return None  # This process got the lease, or the other gave it up.
   bucket, key, _ = file.fs.split_path(str(file))
   # Only this generation is removed, because another build may take the lease in
   # the same moment.
   condition = {'ifGenerationMatch': generation}
   with contextlib.suppress(FileNotFoundError, FileExistsError):
     file.fs.call('DELETE', 'b/{}/o/{}', bucket, key, **condition)
+  return None
 
 
 def _renew(

@@ -17,34 +17,40 @@ import fcntl
 import json
 import os
 import pathlib
+import sys
 import time
 from collections.abc import Iterator
 
 from pipelines.errors import BuildError, printable
 from pipelines.files import lease, listing, storage, strict_json
-from pipelines.files.build_process import BUILD_PROCESS_FILE, BuildProcess
+from pipelines.files.build_process import (
+  BUILD_PROCESS_FILE,
+  BuildProcess,
+  tell_waiting,
+)
 
 # Seconds that the workers of a dead build get to notice it and end.
 _PATIENCE = 20
 
 
 @contextlib.contextmanager
-def only_build_in(folder: pathlib.Path) -> Iterator[None]:
+def only_build_in(folder: pathlib.Path, wait: bool = False) -> Iterator[None]:
   """Keeps other builds out of a config's folder while the block runs.
 
   Args:
     folder: The config's folder, on disk or in a bucket. On disk it is created
       if it is missing, and removed at the end if it is empty.
+    wait: Whether to wait until another build there has ended, however it ends.
 
   Raises:
-    BuildError: if another build is at work there; the message names its
-      process, if it is known.
+    BuildError: if another build is at work there, and this one does not wait;
+      the message names its process, if it is known.
   """
   if storage.is_remote(folder):
-    with lease.hold(folder):
+    with lease.hold(folder, wait):
       yield
     return
-  handle = _lock(folder)
+  handle = _lock(folder, wait)
   try:
     for path in listing.entries(folder):
       if storage.final_name(path) != path.name:  # A killed build left it.
@@ -60,6 +66,32 @@ def only_build_in(folder: pathlib.Path) -> Iterator[None]:
       (folder / BUILD_PROCESS_FILE).unlink()
       folder.rmdir()
       folder.parent.rmdir()
+    os.close(handle)
+
+
+@contextlib.contextmanager
+def alone_in(folder: pathlib.Path, what: str) -> Iterator[None]:
+  """Makes processes run a block one after the other.
+
+  Args:
+    folder: The folder whose lock they take. It is created if it is missing. In
+      a bucket there is no such lock, and the block runs at once.
+    what: The block's work, for the line that says for whom this process waits,
+      such as `'prepares the source'`.
+  """
+  if storage.is_remote(folder):
+    yield
+    return
+  folder.mkdir(parents=True, exist_ok=True)
+  handle = os.open(folder, os.O_RDONLY)
+  try:
+    try:
+      fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      print(f'Waiting for another process, which {what}.', file=sys.stderr)
+      fcntl.flock(handle, fcntl.LOCK_EX)
+    yield
+  finally:
     os.close(handle)
 
 
@@ -108,25 +140,34 @@ def describe_build(folder: pathlib.Path) -> str:
   return f'process {found.pid} on {found.host}' if found else ''
 
 
-def _lock(folder: pathlib.Path) -> int:
+def _lock(folder: pathlib.Path, wait: bool) -> int:
   """Takes the lock, and waits a while for the workers of a dead build to end.
+
+  Args:
+    folder: The folder.
+    wait: Whether to wait for another build, too.
 
   Returns:
     The file descriptor that holds the lock.
 
   Raises:
-    BuildError: if another build, or a worker of a dead one, has the lock.
+    BuildError: if a worker of a dead build has the lock, or another build and
+      this one does not wait.
   """
-  end = time.monotonic() + _PATIENCE
+  end, waits_for = time.monotonic() + _PATIENCE, None
   while (handle := _try_to_lock(folder)) is None:
     if process := _build_process(folder):
-      raise BuildError(
-        f'Another build is at work in {folder}: process {process.pid} on '
-        f'{printable(process.host)}, since {printable(process.since)}. Wait '
-        f'for it, or stop it with `kill {process.pid}`; what it finished is '
-        'kept.'
-      )
-    if time.monotonic() > end:
+      if not wait:
+        raise BuildError(
+          f'Another build is at work in {folder}: process {process.pid} on '
+          f'{printable(process.host)}, since {printable(process.since)}. Wait '
+          f'for it with --wait, or stop it with `kill {process.pid}`; what it '
+          'finished is kept.'
+        )
+      if process != waits_for:
+        tell_waiting(process, folder)
+      end, waits_for = time.monotonic() + _PATIENCE, process
+    elif time.monotonic() > end:
       raise BuildError(
         f'Another build, or what is left of one, is at work in {folder}. Wait '
         'for it, or end its processes, which `pgrep -fa runners.local` lists; '

@@ -16,6 +16,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from tensorflow_datasets.proto import tf_example_pb2
 
+from linac_config.errors import is_about_contents
 from pipelines.files import storage
 from pipelines.files.formats import FILE_FORMATS
 
@@ -100,6 +101,8 @@ def image_size(record: bytes, feature: str) -> tuple[int, int]:
         return image.height, image.width
   # The parser and Pillow raise errors of their own classes.
   except Exception as error:
+    if not is_about_contents(error):
+      raise
     raise ValueError(f'it has no readable image: {error}') from error
 
 
@@ -123,7 +126,9 @@ def record_digest(
       # Most sources have no ids, and this adds nothing.
       *features['id'].bytes_list.value,
     ]
-  except Exception:  # The parser raises errors of its own classes.
+  except Exception as error:  # The parser raises errors of its own classes.
+    if not is_about_contents(error):
+      raise
     parts = [b'no labelled image', record]
   digest = hashlib.sha256()
   for part in parts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from linac_config.errors import is_about_contents
 from pipelines.errors import BuildError
 from pipelines.files import storage, strict_json
 from pipelines.plan import fingerprint, version_1_0
@@ -52,6 +53,8 @@ def load_plan(staging: str) -> DatasetPlan:
     if str(plan.staging) != staging:
       raise ValueError(f'its plan is for {plan.staging}.')
   except (OSError, ValueError) as error:
+    if not is_about_contents(error):
+      raise
     raise BuildError(
       f'{staging} has no valid plan: {error}\nRun the same command again: it '
       'writes the plan anew.'

@@ -6,6 +6,7 @@ have subclasses in modules of their own.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 
 import apache_beam as beam
@@ -18,7 +19,7 @@ from apache_beam.options.pipeline_options import (
   TestOptions,
 )
 
-from linac_config import invocation
+from linac_config import invocation, processes
 from pipelines.errors import BuildError, reason_of
 from pipelines.plan import private_key
 from pipelines.plan.dataset_plan import DatasetPlan
@@ -75,6 +76,8 @@ class BeamRunner(Runner):
       BuildError: if the pipeline failed.
     """
     complete(options, settings)
+    # The service that takes the job may be on this machine.
+    os.environ.update(processes.past_proxies())
     workers = Workers(
       accelerated=settings.accelerator is not None,
       accelerator=settings.accelerator,

@@ -220,18 +220,24 @@ def _reasons_against(
       f'published. The other shards are kept in {plan.staging}.',
     ]
   bad = [example for record in records for example in record.bad_examples]
-  if bad and plan.settings.on_bad_example == 'stop':
-    return [
-      *(f'{example.id!r}: {example.reason}' for example in bad[:_MAX_REASONS]),
-      f'{len(bad)} of {plan.num_examples} examples are bad; nothing is '
-      f'published. The others are kept in {plan.staging}: run the same command '
-      'with --on_bad_example=skip to publish them without the bad ones.',
-    ]
   good = {split: 0 for split, _ in plan.splits}
   for record in records:
     good[record.shard.split] += record.shard.size - len(record.bad_examples)
-  return [
-    f'The split {split} has no good example; nothing is published.'
-    for split, count in good.items()
-    if not count
-  ]
+  without = [split for split, count in good.items() if not count]
+  reasons = [f'{e.id!r}: {e.reason}' for e in bad[:_MAX_REASONS]]
+  summary = (
+    f'{len(bad)} of {plan.num_examples} examples are bad; nothing is published.'
+  )
+  if without:  # To leave the bad ones out would leave nothing.
+    return [
+      *reasons,
+      f'{summary} No example is good of {", ".join(without)}. Correct the '
+      'source or the setting that the reasons name, or choose other --splits.',
+    ]
+  if bad and plan.settings.on_bad_example == 'stop':
+    return [
+      *reasons,
+      f'{summary} The others are kept in {plan.staging}: run the same command '
+      'with --on_bad_example=skip to publish them without the bad ones.',
+    ]
+  return []

@@ -7,6 +7,7 @@ import json
 
 import tensorflow_datasets as tfds
 
+from linac_config.errors import is_about_contents
 from pipelines.dataset.features_file import feature_types
 from pipelines.dataset.manifest import Manifest
 from pipelines.dataset.metadata import (
@@ -94,6 +95,8 @@ def _info_problems(
       'splits': {name: _split_facts(info.splits[name]) for name in info.splits},
     }
   except Exception as error:  # Protocol buffers raise their own classes.
+    if not is_about_contents(error):
+      raise
     return [f'TFDS cannot load it: {type(error).__name__}: {error}']
   expected = {
     'name': DATASET,
@@ -163,4 +166,6 @@ def _croissant_problems(
     info = tfds.builder_from_directory(str(dataset.directory)).info
     return differences(found, json.loads(croissant(info)))
   except Exception as error:  # TFDS and mlcroissant raise their own classes.
+    if not is_about_contents(error):
+      raise
     return [f'it cannot be compared: {type(error).__name__}: {error}']

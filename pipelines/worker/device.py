@@ -28,6 +28,9 @@ def set_up(accelerated: bool, compilation_cache: str | None) -> None:
       days, at an accelerator's price.
   """
   _leave_gpus_to_jax()
+  # Otherwise the last line of a failure says that JAX has shortened the
+  # traceback, in place of the reason.
+  jax.config.update('jax_traceback_filtering', 'off')
   device = jax.devices()[0]
   if accelerated and device.platform == 'cpu':
     raise RuntimeError(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow_datasets as tfds
 
+from linac_config.errors import is_about_contents
 from pipelines.dataset.manifest import BadExample
 from pipelines.files import storage
 from pipelines.files.source_records import (
@@ -131,6 +132,8 @@ def _parse(
     label = int(_at(example, source.label_feature))
   # TFDS, protobuf and Pillow each raise their own exceptions here.
   except Exception as error:
+    if not is_about_contents(error):
+      raise
     return BadExample(index, id_, f'it cannot be parsed: {error}')
   if image.shape != schema.shape or image.dtype != np.uint8:
     return BadExample(

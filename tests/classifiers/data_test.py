@@ -36,6 +36,12 @@ def test_more_examples_than_bytes_are_refused(tmp_path):
     find_split('sample', 'test', str(tmp_path))
 
 
+def test_a_dataset_without_labels_is_refused(tmp_path):
+  tfds.testing.DummyDataset(data_dir=tmp_path).download_and_prepare()
+  with pytest.raises(ValueError, match='dummy_dataset has no feature `image`'):
+    find_split('dummy_dataset', 'train', str(tmp_path))
+
+
 def test_the_order_of_a_split_is_the_datasets(tiny_dir):
   split = find_split(f'cifar10_linac/{TINY.name}', 'train', str(tiny_dir))
   source = tfds.builder('sample', data_dir=tiny_dir).as_data_source('train')

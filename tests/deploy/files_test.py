@@ -26,6 +26,7 @@ NOT_IN_TEMPLATE = {
   'plan',
   'runner',
   'verbose',
+  'wait',
 }
 
 

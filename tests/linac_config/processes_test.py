@@ -75,3 +75,33 @@ def test_a_process_finds_this_project_and_no_module_of_the_user(
     text=True,
   )
   assert run.stdout.strip() == f'{OURS}/transforms/__init__.py'
+
+
+@pytest.mark.parametrize(
+  ('output', 'words'),
+  [
+    ('', ''),
+    ('sh: 1: exec: python: not found\n', 'sh: 1: exec: python: not found'),
+    (
+      'Traceback (most recent call last):\n  File "a.py", line 1, in f\n'
+      '    raise Odd\n\npackage.Odd: a=1\nanother process\n'
+      'Traceback (most recent call last):\n  File "b.py"\ngrpc.RpcError\n',
+      'package.Odd: a=1',
+    ),
+    (
+      'F1127 23:32:51.885096    9266 flags.cc:234] Unknown flag: --x\nlater',
+      'Unknown flag: --x',
+    ),
+    (
+      "terminate called after throwing an instance of 'std::system_error'\n"
+      '  what():  Resource temporarily unavailable\n',
+      'Resource temporarily unavailable',
+    ),
+    (
+      'Fatal Python error: Segmentation fault\n\nThread 0x1:\n  File "a.py"\n',
+      'Fatal Python error: Segmentation fault',
+    ),
+  ],
+)
+def test_the_last_words_of_a_process_are_its_reason(output, words):
+  assert processes.last_words(output) == words

@@ -147,6 +147,8 @@ def test_an_end_without_a_word_is_told(monkeypatch):
   program = 'import os, signal; os.kill(os.getpid(), signal.SIGKILL)'
   with pytest.raises(RuntimeError, match='ended with status -9'):
     run_child(monkeypatch, program)
+  with pytest.raises(RuntimeError, match='words: ModuleNotFoundError: No mod'):
+    run_child(monkeypatch, 'import no_such_module')
 
 
 def test_an_interrupt_of_the_build_alone_is_one(monkeypatch):
@@ -209,3 +211,5 @@ def test_a_key_is_passed_on_to_private_configs_alone(
   assert f'--data_dir={tmp_path}' in options
   assert f'--download_dir={tmp_path}/files' in options
   assert '--file_format=tfrecord' in options
+  # Several processes of a training may load a dataset that is not there.
+  assert '--wait' in options

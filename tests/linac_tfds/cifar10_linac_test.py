@@ -223,9 +223,14 @@ def test_a_relative_folder_is_that_of_the_time_of_the_call(
   builder = Cifar10Linac(
     config=TINY, data_dir='here', source_data_dir=sample_dir.name
   )
+  # The environment variable TFDS_DATA_DIR sets this default.
+  monkeypatch.setattr(tfds.core.constants, 'DATA_DIR', sample_dir.name)
+  default = Cifar10Linac(config=TINY)
   monkeypatch.chdir(tmp_path)
-  assert builder.data_path.parents[2] == sample_dir.parent / 'here'
-  assert builder.source_data_dir == str(sample_dir)
+  for one in (builder, pickle.loads(pickle.dumps(builder))):
+    assert one.data_path.parents[2] == sample_dir.parent / 'here'
+    assert one.source_data_dir == str(sample_dir)
+  assert default.data_path.parents[2] == sample_dir
 
 
 def test_preparing_says_first_what_it_will_do(tmp_path, capsys, monkeypatch):

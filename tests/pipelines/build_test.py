@@ -76,12 +76,32 @@ def test_a_killed_worker_ends_the_build_and_loses_nothing(
   assert not list(sample_dir.glob('cifar10_linac/*/[0-9]*'))
 
 
-def test_a_worker_that_cannot_start_is_not_short_of_memory(sample_dir):
-  process = start(sample_dir, *CONFIG, XLA_FLAGS='--no_such_flag')
+@pytest.mark.parametrize(
+  ('name', 'value', 'reason'),
+  [
+    # A worker dies without an exception of Python's.
+    ('XLA_FLAGS', '--no_such_flag', 'Unknown flag in XLA_FLAGS: --no_such'),
+    # The driver dies: Beam reads a docstring, which Python leaves out.
+    ('PYTHONOPTIMIZE', '2', "words: AttributeError: 'NoneType' object has no"),
+  ],
+)
+def test_a_process_that_cannot_start_is_explained(
+  sample_dir, name, value, reason
+):
+  process = start(sample_dir, *CONFIG, **{name: value})
   _, errors = process.communicate(timeout=60)
   assert process.returncode == 1
-  assert 'A worker process died' in errors
+  assert reason in errors
+  assert re.search(r'The log is /.*/build\.log\.', errors)
   assert 'memory' not in errors
+
+
+def test_a_trial_that_cannot_start_is_explained(sample_dir):
+  process = start(sample_dir, *CONFIG, '--plan', XLA_FLAGS='--no_such_flag')
+  _, errors = process.communicate(timeout=60)
+  assert process.returncode == 1
+  reason = 'Two images could not be fitted: Unknown flag in XLA_FLAGS'
+  assert errors.startswith(f'error: {reason}')
 
 
 def test_a_proxy_does_not_come_between_the_processes(sample_dir):
@@ -97,13 +117,14 @@ def test_a_proxy_does_not_come_between_the_processes(sample_dir):
   assert process.returncode == 0, errors
 
 
-def test_an_interrupt_ends_all_processes(sample_dir, all_cores):
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_all_processes(sample_dir, all_cores, number):
   process = start(sample_dir, *SLOW)
   wait_until(lambda: staged_manifests(sample_dir), process)
   family = psutil.Process(process.pid).children(recursive=True)
-  process.send_signal(signal.SIGINT)
+  process.send_signal(number)
   _, errors = process.communicate(timeout=30)
-  assert process.returncode == 130
+  assert process.returncode == 128 + number
   saved = sum(
     len(json.loads(path.read_text())['ids'])
     for path in staged_manifests(sample_dir)
@@ -156,6 +177,13 @@ def test_a_plan_tells_what_a_build_takes_and_writes_nothing(sample_dir):
   output, _ = process.communicate(timeout=60)
   assert process.returncode == 0
   assert 'Nothing is left to build' in output
+
+
+def test_a_build_needs_nobody_who_reads_what_it_prints(sample_dir):
+  process = start(sample_dir, *CONFIG, '--max_examples_per_split=2')
+  process.stdout.close()
+  process.stderr.close()
+  assert process.wait(timeout=120) == 0
 
 
 def test_a_plan_refuses_what_a_build_would(sample_dir):

@@ -255,6 +255,37 @@ def test_float64_bits_are_those_of_another_instruction_set(images, tmp_path):
 
 
 @pytest.mark.parametrize(
+  'variables',
+  [
+    {'JAX_DISABLE_JIT': '1', 'JAX_DEBUG_NANS': '1', 'JAX_DEBUG_INFS': '1'},
+    {
+      'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
+      'XLA_FLAGS': '--xla_cpu_enable_fast_math=true',
+    },
+  ],
+)
+def test_no_variable_of_the_environment_changes_a_fit(
+  images, tmp_path, variables
+):
+  np.save(tmp_path / 'images.npy', images)
+  config = dataclasses.replace(SMALL, arithmetic='xla', num_epochs=3)
+  code = f"""
+      import dataclasses, hashlib, numpy as np
+      from transforms import LinacConfig, linac
+      images = np.load({str(tmp_path / 'images.npy')!r})
+      config = {config!r}
+      bits = linac(images, config).representation.tobytes()
+      print(hashlib.sha256(bits).hexdigest())
+      for arithmetic in 'xla', 'canonical':
+        diverges = dataclasses.replace(
+          config, arithmetic=arithmetic, learning_rate=1e30
+        )
+        assert not np.isfinite(linac(images, diverges).losses).all()
+      """
+  assert run_python(code, **variables) == run_python(code)
+
+
+@pytest.mark.parametrize(
   ('images', 'config', 'message'),
   [
     (np.zeros((8, 8, 3), np.uint8), SMALL, r'shape \(8, 8, 3\)'),

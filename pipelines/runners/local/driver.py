@@ -35,11 +35,11 @@ from pipelines.runners.pipeline import Workers, build_datasets
 from pipelines.worker import metrics
 
 
-def main(argv: list[str]) -> int:
-  """Runs the pipeline and returns the exit status.
+def main(argv: list[str]) -> None:
+  """Runs the pipeline.
 
-  The reason of a failure, or the totals of the metrics, go to the process that
-  started this one.
+  The reason of a failure, which ends this process, or the totals of the metrics
+  go to the process that started this one.
   """
   caller, num_workers = map(int, argv)
   # Workers share the memory of those objects as long as nobody looks there.
@@ -47,12 +47,12 @@ def main(argv: list[str]) -> int:
   gc.enable()
   waiting = workers.start(num_workers)
   if not (planned := sys.stdin.read()):
-    return 0  # The build ended before it had a plan.
+    return  # The build ended before it had a plan.
   stagings = json.loads(planned)
   folders = [str(storage.path(staging).parent) for staging in stagings]
   lock.share(folders)
   parent.end_with(caller)
-  threading.excepthook = _end_when_a_worker_died
+  threading.excepthook = _end_when_a_thread_died
   # Beam would advise another running mode, since it does not know that this
   # environment starts a process for each worker.
   logging.getLogger('apache_beam.runners.portability').setLevel(logging.ERROR)
@@ -72,29 +72,28 @@ def main(argv: list[str]) -> int:
       build_datasets(root, stagings, Workers(bool(os.environ[GPUS])))
   except Exception as error:
     traceback.print_exc()
-    parent.tell(parent.REASON, reason_of(error))
-    return 1
+    parent.fail(reason_of(error))
   parent.tell(
     parent.METRICS, json.dumps(metrics.totals(root.result), allow_nan=False)
   )
-  return 0
 
 
-def _end_when_a_worker_died(args: threading.ExceptHookArgs) -> None:
-  """Ends this process if a thread of Beam's reports that a worker has died.
+def _end_when_a_thread_died(args: threading.ExceptHookArgs) -> None:
+  """Ends this process if a thread of Beam's died, for which Beam would wait.
 
-  Beam itself would wait forever for that worker. The thread that starts a
-  worker process raises an exception when the process fails.
+  The thread that starts a worker process raises an exception when the process
+  fails. Other threads die if there is no memory or no further thread for them.
   """
   if args.thread and args.thread.name == 'run_worker':
-    parent.tell(parent.REASON, str(args.exc_value))
     # The other workers notice that this process is gone, and end, too.
-    os._exit(WORKER_DIED)
+    parent.fail(str(args.exc_value), WORKER_DIED)
   threading.__excepthook__(args)
+  if isinstance(args.exc_value, MemoryError | RuntimeError):
+    parent.fail(reason_of(args.exc_value))
 
 
 if __name__ == '__main__':
-  status = main(sys.argv[1:])
+  main(sys.argv[1:])
   # The work is done and its result is sent. To end Beam's threads in order
   # would take another second.
-  os._exit(status)
+  os._exit(0)

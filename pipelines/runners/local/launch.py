@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import json
 import logging
@@ -31,6 +32,8 @@ from pipelines.runners.local.parent import (
 from pipelines.runners.progress import Progress
 
 LOG_FILE = 'build.log'
+# The number of lines at the end of the log in which a reason is looked for.
+_TAIL = 200
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -86,43 +89,65 @@ def run(
   log = _log_path(plans)
   # The driver marks the lines that are for this process, and the last line of
   # each mark counts.
-  messages = {REASON: 'its log says more', METRICS: '{}'}
+  messages = {REASON: '', METRICS: '{}'}
+  tail = collections.deque(maxlen=_TAIL)
   with open(log, 'wb', buffering=0) as log_file:
     keeper = threading.Thread(
-      target=_keep_log, args=(driver.stdout, log_file, messages), daemon=True
+      target=_keep_log,
+      args=(driver.stdout, log_file, messages, tail),
+      daemon=True,
     )
-    keeper.start()
     try:
+      keeper.start()
       _send(driver, plans)
       while _is_running(driver):
         progress.update()
     except KeyboardInterrupt:
       _remove_temporary(log, plans)
       raise
+    except RuntimeError as error:  # The system starts no further thread.
+      raise BuildError(
+        f'The build cannot start: {error}. Raise the limit on processes or on '
+        'memory.'
+      ) from error
     finally:
       _end(driver)
-      keeper.join(timeout=10)
-  reason = messages[REASON]
-  if driver.returncode == WORKER_DIED:
-    hint = ''
-    if re.search(r'return code (137|-9)\b', reason):
-      hint = (
-        ' Most often this means that memory was short; then pass a '
-        f'--direct_num_workers below {num_workers}.'
-      )
-    raise BuildError(
-      f'A worker process died: {reason}.{hint}\nFinished shards are kept: run '
-      f'the same command again to continue. The log is {log}.'
-    )
+      if keeper.ident is not None:
+        keeper.join(timeout=10)
   if driver.returncode:
-    if driver.returncode < 0:
-      reason = f'signal {-driver.returncode} ended its driver process.'
+    words = processes.last_words('\n'.join(tail))
     raise BuildError(
-      f'The build failed: {reason}\nFinished shards are kept: run the '
-      f'same command again to continue. The log is {log}.'
+      f'{_failure(driver.returncode, messages[REASON], words, num_workers)}\n'
+      'Finished shards are kept: run the same command again to continue. The '
+      f'log is {log}.'
     )
   _remove_temporary(log, plans)
   return Counter(json.loads(messages[METRICS]))
+
+
+def _failure(status: int, reason: str, words: str, num_workers: int) -> str:
+  """Says why a driver failed.
+
+  Args:
+    status: The exit status of the driver, which is negative after a signal.
+    reason: The reason that the driver told, or `''`.
+    words: The last words in the output of the driver and its workers.
+    num_workers: The number of workers.
+  """
+  words = f' Its last words: {words}' if words else ''
+  if status == WORKER_DIED:
+    if re.search(r'return code (137|-9)\b', reason):
+      return (
+        f'A worker process died: {reason}. Most often this means that memory '
+        f'was short; then pass a --direct_num_workers below {num_workers}.'
+      )
+    return f'A worker process died: {reason}.{words}'
+  if status == -signal.SIGKILL:  # It had no time for words.
+    words = ''
+  if not reason:
+    end = f'signal {-status}' if status < 0 else f'status {status}'
+    reason = f'its driver process ended with {end}.{words}'
+  return f'The build failed: {reason}'
 
 
 def _log_path(plans: list[DatasetPlan]) -> pathlib.Path:
@@ -147,7 +172,12 @@ def _remove_temporary(log: pathlib.Path, plans: list[DatasetPlan]) -> None:
     log.unlink(missing_ok=True)
 
 
-def _keep_log(lines: IO[bytes], log_file: IO[bytes], messages: dict) -> None:
+def _keep_log(
+  lines: IO[bytes],
+  log_file: IO[bytes],
+  messages: dict,
+  tail: collections.deque,
+) -> None:
   """Copies the output of the driver and its workers into a file.
 
   If they wrote into the file themselves, a full disk would stop them.
@@ -157,6 +187,7 @@ def _keep_log(lines: IO[bytes], log_file: IO[bytes], messages: dict) -> None:
     log_file: The file. Lines for which the disk has no room are left out.
     messages: A dict by mark. The last line of the output with each mark is
       stored in it.
+    tail: A deque for the last lines that have no mark.
   """
   with lines:
     for line in lines:
@@ -169,6 +200,9 @@ def _keep_log(lines: IO[bytes], log_file: IO[bytes], messages: dict) -> None:
       for mark in messages:
         if text.startswith(mark):
           messages[mark] = text.removeprefix(mark)
+          break
+      else:
+        tail.append(text)
 
 
 def _send(driver: subprocess.Popen, plans: list[DatasetPlan]) -> None:
@@ -190,12 +224,8 @@ def _is_running(driver: subprocess.Popen) -> bool:
 
 def environment() -> dict[str, str]:
   """The environment variables for the processes of a build."""
-  # gRPC reads `no_proxy` only if `no_grpc_proxy` is not set.
-  no_proxy = os.environ.get('no_proxy', '')
-  no_proxy = os.environ.get('no_grpc_proxy', no_proxy)  # noqa: SIM112
   return {
-    # The processes talk to each other by gRPC, which a proxy would not forward.
-    'no_grpc_proxy': f'localhost,127.0.0.1,::1,{no_proxy}'.rstrip(','),
+    **processes.past_proxies(),
     # TFDS then uses this project's client for buckets, not TensorFlow's.
     'EPATH_USE_TF': 'false',
     # There is a worker per core, so threads of libraries would only compete.

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+from typing import NoReturn
 
 import psutil
 
@@ -35,6 +36,22 @@ def tell(mark: str, text: str) -> None:
     text: The rest of the line.
   """
   os.write(sys.stderr.fileno(), f'\n{mark}{text}\n'.encode())
+
+
+def fail(reason: str, status: int = 1) -> NoReturn:
+  """Sends the reason of a failure and ends this process at once.
+
+  Nothing is closed in order before: if a thread could not be started, some
+  objects of Beam and gRPC would wait for it forever.
+
+  Args:
+    reason: The reason, in a line.
+    status: The exit status.
+  """
+  try:
+    tell(REASON, reason)
+  finally:
+    os._exit(status)
 
 
 def end_with(pid: int) -> None:

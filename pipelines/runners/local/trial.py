@@ -72,7 +72,7 @@ def run(plan: DatasetPlan) -> Trial:
       encoding='utf-8',
     )
   if child.returncode:
-    reason = child.stderr.strip().rpartition('\n')[2]
+    reason = processes.last_words(child.stderr)
     reason = reason or f'the process ended with {child.returncode}'
     raise BuildError(f'Two images could not be fitted: {reason}')
   last = child.stdout.strip().rpartition('\n')[2]

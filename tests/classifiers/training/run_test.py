@@ -77,6 +77,10 @@ def test_another_run_is_not_overwritten(tmp_path, trainer):
   ):
     with pytest.raises(ValueError, match='holds another run'):
       train(other, tmp_path)
+  for path in (tmp_path / 'checkpoints').rglob('*METADATA'):
+    path.write_text('{')
+  with pytest.raises(ValueError, match='checkpoints/1 cannot be restored'):
+    train(trainer(config, split='train[:20]'), tmp_path)
   for text in ('{"model', '[]', '[' * 100_000):
     (tmp_path / 'run.json').write_text(text)
     with pytest.raises(ValueError, match=r'run\.json is damaged'):
@@ -93,10 +97,18 @@ def test_a_training_that_diverges_names_its_step_and_writes_no_model(
   # The first step has the learning rate 0.
   config = dataclasses.replace(CONFIG, learning_rate=1e30)
   with pytest.raises(ValueError, match=r'loss of step 3 is nan.*than 1e\+30'):
-    train(trainer(config), tmp_path / 'loss')
-  with pytest.raises(ValueError, match='weights after step 2 are not finite'):
-    train(trainer(config, split='train[:40]'), tmp_path / 'weights')
+    train(trainer(config), tmp_path)
   assert not list(tmp_path.rglob('model.safetensors'))
+
+
+def test_weights_that_are_not_finite_are_noticed_though_no_loss_shows_it(
+  trainer,
+):
+  runner = trainer()
+  state = runner.initial_state()
+  state.ema['params']['logits']['bias'] = np.full(10, np.inf)
+  with pytest.raises(ValueError, match='weights after step 0 are not finite'):
+    runner._check_finite(state, np.ones(1))
 
 
 def test_one_step_in_all_has_the_whole_learning_rate():

@@ -80,7 +80,11 @@ def commands(draw) -> Command:
     transform=KeylessConfig(**fields),
     seeds=()
     if given['config_name']
-    else draw(st.lists(seeds, min_size=1, max_size=5, unique=True).map(tuple)),
+    else draw(
+      st.lists(
+        seeds, min_size=1, max_size=1 if given['wait'] else 5, unique=True
+      ).map(tuple)
+    ),
   )
 
 

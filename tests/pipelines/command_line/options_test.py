@@ -155,3 +155,10 @@ def test_help_has_our_options_first_and_beams_after(capsys):
   ]
   assert places == sorted(places)
   assert "options of Beam's runners:" in text
+
+
+def test_a_build_waits_for_one_dataset_only():
+  """Two builds could otherwise wait for datasets of each other, for ever."""
+  assert options.parse(['--wait', '--seed=1']).wait
+  with pytest.raises(ValueError, match="wait is for one .* seeds='0:3'"):
+    options.parse(['--wait', '--seeds=0:3'])

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -53,6 +54,18 @@ def test_the_second_build_is_refused_and_the_first_leaves_no_trace(folder):
   assert not folder.exists()
   with only_build_in(folder):
     pass
+
+
+def test_a_build_that_waits_begins_when_the_other_has_ended(
+  folder, capsys, monkeypatch
+):
+  monkeypatch.setattr(lease, '_SECONDS_BETWEEN_LOOKS', 0.1)
+  with start(folder) as holder:
+    killed = threading.Event()
+    threading.Timer(0.3, lambda: (killed.set(), holder.kill())).start()
+    with only_build_in(folder, wait=True):
+      assert killed.is_set()
+  assert f'Waiting for process {holder.pid} on ' in capsys.readouterr().err
 
 
 def test_the_lease_of_a_killed_process_does_not_block(folder):

@@ -64,6 +64,26 @@ def test_the_lock_outlives_those_it_refuses(folder):
   assert not folder.parent.exists()
 
 
+def test_a_build_that_waits_begins_when_the_other_has_ended(folder, capsys):
+  with start(HOLD, folder) as holder:
+    # Whether the other build succeeds or dies makes no difference.
+    killed = threading.Event()
+    threading.Timer(0.3, lambda: (killed.set(), holder.kill())).start()
+    with only_build_in(folder, wait=True):
+      assert killed.is_set()
+  assert f'Waiting for process {holder.pid} on ' in capsys.readouterr().err
+
+
+def test_processes_are_alone_in_a_block_one_after_the_other(tmp_path, capsys):
+  with start(HOLD, tmp_path / 'data') as holder:
+    killed = threading.Event()
+    threading.Timer(0.3, lambda: (killed.set(), holder.kill())).start()
+    with lock.alone_in(tmp_path / 'data', 'prepares a source'):
+      assert killed.is_set()
+  error = 'Waiting for another process, which prepares a source.\n'
+  assert capsys.readouterr().err == error
+
+
 def test_the_files_of_a_killed_build_do_not_block(folder):
   with start(HOLD, folder) as holder:
     holder.kill()
@@ -96,7 +116,7 @@ def test_a_worker_holds_the_locks_of_all_its_datasets(
   folder, tmp_path, monkeypatch
 ):
   monkeypatch.setattr(lock, '_PATIENCE', 0)
-  folders = [folder, folder.with_name('seed_2')]
+  folders = [folder, folder.with_name('with a\nnewline')]
   with start(HOLD, folders[0]) as first, start(HOLD, folders[1]) as second:
     worker = start(SHARE, tmp_path / 'ended', *folders)
     first.kill()

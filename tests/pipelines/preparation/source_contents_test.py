@@ -93,6 +93,15 @@ CHANGES = {
 }
 
 
+@pytest.mark.parametrize('data', [b'a\xff\nb\nc\n', b'a\nb\n', b'a\na\nb\n'])
+def test_damaged_names_of_classes_are_refused(tmp_path, shapes, data):
+  """TFDS would number the classes instead."""
+  (shapes / 'label.labels.txt').write_bytes(data)
+  refusal = r'label\.labels\.txt, .* is damaged|but names 2 different ones'
+  with pytest.raises((BuildError, ValueError), match=refusal):
+    plan_of(tmp_path)
+
+
 @pytest.mark.parametrize('change', CHANGES)
 def test_a_changed_source_is_refused_where_a_build_waits(
   tmp_path, shapes, change

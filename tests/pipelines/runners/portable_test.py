@@ -56,6 +56,9 @@ def test_a_portable_build(lab, tmp_path, portable_runner, sent):
     f'--source_data_dir={lab.data_dir}',
     *portable_runner,
     JAX_PLATFORMS='none',
+    # Nobody listens at the discard port.
+    http_proxy='http://127.0.0.1:9',
+    no_proxy='.example',
   )
   output, errors = build.communicate(timeout=120)
   assert build.returncode == 0, errors

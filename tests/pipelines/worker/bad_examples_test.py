@@ -86,9 +86,17 @@ def test_the_others_are_published_and_the_bad_are_listed(lab, damaged, capsys):
   assert 'refit    ok       118 examples' in capsys.readouterr().out
 
 
-def test_a_split_without_a_good_example_is_no_split(lab):
-  plan = lab.plan(Settings(min_psnr=1000, on_bad_example='skip'))
+@pytest.mark.parametrize('choice', ['stop', 'skip'])
+def test_a_split_without_a_good_example_is_no_split(lab, choice):
+  settings = Settings(
+    min_psnr=1000, on_bad_example=choice, max_examples_per_split=3
+  )
+  plan = lab.plan(settings)
   lab.run(plan)
-  text = (plan.staging / FAILURE_FILE).read_text()
-  assert 'The split train has no good example' in text
+  *reasons, summary = (plan.staging / FAILURE_FILE).read_text().splitlines()
+  assert all('less than min_psnr=1000' in reason for reason in reasons)
+  assert len(reasons) == 6
+  assert '6 of 6 examples are bad' in summary
+  assert 'No example is good of train, test.' in summary
+  assert 'skip' not in summary
   assert not plan.directory.exists()

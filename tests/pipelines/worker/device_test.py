@@ -4,6 +4,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import traceback
 import types
 
 import jax
@@ -71,6 +72,13 @@ def test_a_cache_that_is_no_folder_costs_time_only(fit_afresh, tmp_path):
   expected = fit_afresh()
   with pytest.warns(UserWarning, match='NotADirectoryError'):
     assert fit_afresh(file) == expected
+
+
+def test_the_last_line_of_a_failure_of_jax_is_its_reason():
+  device.set_up(False, None)
+  with pytest.raises(ZeroDivisionError) as caught:
+    jax.jit(lambda x: x + 1 // 0)(1)
+  assert 'ZeroDivision' in traceback.format_exception(caught.value)[-1]
 
 
 def test_a_worker_without_its_accelerator_is_refused():
