@@ -65,8 +65,12 @@ def _groups(
     The version, the controllers and the folder of each group.
   """
   try:
-    groups = (root / 'proc/self/cgroup').read_text('utf-8').splitlines()
-    mounts = (root / 'proc/self/mountinfo').read_text('utf-8').splitlines()
+    groups = (
+      (root / 'proc/self/cgroup').read_text(encoding='utf-8').splitlines()
+    )
+    mounts = (
+      (root / 'proc/self/mountinfo').read_text(encoding='utf-8').splitlines()
+    )
   except OSError:
     return
   for group in groups:
@@ -97,11 +101,11 @@ def _cpus(version: int, folder: pathlib.Path) -> float:
   """The limit of a group's CPU time, in seconds per second."""
   if version == 1:
     quota, period = (
-      (folder / f'cpu.cfs_{name}_us').read_text('utf-8')
+      (folder / f'cpu.cfs_{name}_us').read_text(encoding='utf-8')
       for name in ('quota', 'period')
     )
   else:
-    quota, period = (folder / 'cpu.max').read_text('utf-8').split()
+    quota, period = (folder / 'cpu.max').read_text(encoding='utf-8').split()
   if quota.strip() in ('-1', 'max'):
     return math.inf
   return int(quota) / int(period)
@@ -110,11 +114,11 @@ def _cpus(version: int, folder: pathlib.Path) -> float:
 def _free_bytes(version: int, folder: pathlib.Path) -> float:
   """The memory that a group may still take, in bytes."""
   limit, used = (
-    (folder / n).read_text('utf-8') for n in _MEMORY_FILES[version]
+    (folder / n).read_text(encoding='utf-8') for n in _MEMORY_FILES[version]
   )
   if limit.strip() == 'max':
     return math.inf
-  lines = (folder / 'memory.stat').read_text('utf-8').splitlines()
+  lines = (folder / 'memory.stat').read_text(encoding='utf-8').splitlines()
   stat = dict(line.split() for line in lines)
   caches = sum(int(stat[name]) for name in _CACHES[version])
   return int(limit) - int(used) + caches

@@ -22,7 +22,7 @@ CGROUP2 = '30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate'
 def write(root: pathlib.Path, files: dict[str, str]) -> None:
   for name, text in files.items():
     (root / name).parent.mkdir(parents=True, exist_ok=True)
-    (root / name).write_text(f'{text}\n', 'utf-8')
+    (root / name).write_text(f'{text}\n', encoding='utf-8')
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def group(controller: str, limit: dict[str, object]):
   try:
     folder.mkdir()
     for name, value in limit.items():
-      (folder / name).write_text(str(value), 'utf-8')
+      (folder / name).write_text(str(value), encoding='utf-8')
   except OSError:
     pytest.skip('This test makes control groups of version 1.')
   try:
@@ -114,7 +114,7 @@ def run_in(procs: pathlib.Path, *arguments) -> subprocess.CompletedProcess:
   """Runs a build in a group."""
   return subprocess.run(
     [sys.executable, '-m', 'pipelines.build', *map(str, arguments)],
-    preexec_fn=lambda: procs.write_text(str(os.getpid()), 'utf-8'),
+    preexec_fn=lambda: procs.write_text(str(os.getpid()), encoding='utf-8'),
     capture_output=True,
     text=True,
   )
