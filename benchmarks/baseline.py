@@ -19,11 +19,16 @@ def baseline(images: np.ndarray, config: LinacConfig) -> np.ndarray:
   """Returns the representations of images, fitted in one batch in float32."""
   pixels = encoding.normalise(images, config)
   draws = draw(config, images.shape[1:])
-  return np.asarray(_fit(pixels, draws, config))
+  return np.asarray(baseline_fit(pixels, draws, config)[0])
 
 
 @functools.partial(jax.jit, static_argnames='config')
-def _fit(pixels, draws, config):
+def baseline_fit(pixels, draws, config: LinacConfig):
+  """Fits networks to images, with the arguments of `transforms.fit`.
+
+  Returns:
+    The representations, and the losses and norms of each step.
+  """
   model = inr.INR(config, channels=pixels.shape[-1])
   params = inr.initial_params(draws, config, jnp.float32)
   batches = draws.batches(config.batch_size)
@@ -58,4 +63,4 @@ def _fit(pixels, draws, config):
     _, representation = model.apply(carry[0], draws.inputs)
     return representation, statistics
 
-  return jax.vmap(fit_image)(pixels)[0]
+  return jax.vmap(fit_image)(pixels)

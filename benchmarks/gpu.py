@@ -1,173 +1,160 @@
-"""Measures the fit on a GPU.
+"""Measures the fit on a GPU, in less than 4 minutes.
 
-  python -m benchmarks.gpu [--rehearse]
+  python -m benchmarks.gpu [--quick | --rehearse]
 
-The benchmark measures:
+The benchmark prints the card, its driver and its clocks, and then measures:
 
-- the device's limits: matrix products in each precision, and memory bandwidth;
-- the fit in each precision with various numbers of images per batch, as a share
-  of those limits and as seconds for 60,000 images;
-- the number of images, out of 1,000, whose float64 representations have other
-  bits than on this machine's CPU.
+- whether canonical fits of 200 images have the bits of this machine's CPU, in
+  both precisions; with few cores, as many images as the CPU fits in time;
+- images/s of canonical fits, of XLA's and of one that works like the published
+  notebook, by the number of images per batch;
+- images/s of canonical fits by schedule, the best by the estimates first;
+- a build from start to published, if Beam and TFDS are installed.
 
-With `--rehearse`, it runs with a tiny network, on a CPU too. This only tests
-the program; ignore the figures.
+Each part is a process of its own with a limit of time; `benchmarks.fit_gpu` has
+the parts. So one that crashes or hangs does not disturb the others. With
+`--quick`, there are only the bits, in half a minute. With `--rehearse`, a tiny
+network is fitted on the CPU; this only tests the program, so ignore the
+figures.
+
+The kernel's accesses to memory are checked with NVIDIA's compute-sanitizer,
+which is part of the CUDA toolkit:
+
+  compute-sanitizer --tool memcheck python -m benchmarks.fit_gpu tiny
+  compute-sanitizer --tool racecheck python -m benchmarks.fit_gpu tiny
 """
 
 from __future__ import annotations
 
-import functools
+import argparse
+import contextlib
+import importlib.metadata
 import json
-import multiprocessing
 import os
+import platform
+import signal
+import subprocess
 import sys
+import threading
 import time
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
-from transforms import LinacConfig, draw, encoding, fit, linac
-
-SHAPE = (32, 32, 3)
-_HIGHEST = jax.lax.Precision.HIGHEST
-# The name, dtype and precision of each kind of matrix product.
-PRODUCTS = (
-  ('float32', jnp.float32, _HIGHEST),
-  ('tf32', jnp.float32, jax.lax.Precision.DEFAULT),
-  ('bfloat16', jnp.bfloat16, jax.lax.Precision.DEFAULT),
-  ('float64', jnp.float64, _HIGHEST),
-)
-
-
-def seconds(call, repeats: int = 3) -> float:
-  """Returns the seconds of the fastest of some calls, after one to compile."""
-  jax.block_until_ready(call())
-  times = []
-  for _ in range(repeats):
-    start = time.perf_counter()
-    jax.block_until_ready(call())
-    times.append(time.perf_counter() - start)
-  return min(times)
+# The start of a line with a row.
+ROW = 'ROW '
+# The parts, and the seconds after which they measure nothing more. A part that
+# has not ended some seconds later is killed.
+QUICK = {'device': 8, 'bits_float32': 10, 'bits_float64': 12}
+PARTS = {
+  'device': 8,
+  'bits_float32': 12,
+  'bits_float64': 25,
+  'fits_float32': 55,
+  'schedules_float32': 25,
+  'build': 40,
+  'fits_float64': 25,
+  'schedules_float64': 20,
+}
+_SECONDS_MORE = 15
+# No part lasts longer than this after the start of the program.
+_MOST_SECONDS = 230
 
 
-def limits(size: int) -> dict[str, float]:
-  """Measures FLOP/s of matrix products, and bytes/s of reading and writing.
-
-  Args:
-    size: The number of rows and columns of the matrices.
-  """
-  found = {}
-  for name, dtype, precision in PRODUCTS:
-    a = jnp.ones((size, size), dtype)
-    product = jax.jit(functools.partial(jnp.matmul, precision=precision))
-    found[name] = 2 * size**3 / seconds(lambda p=product, a=a: p(a, a))
-  x = jnp.ones(size**2 * 16, jnp.float32)
-  found['bytes'] = 2 * x.nbytes / seconds(lambda: jax.jit(jnp.negative)(x))
-  return found
-
-
-def fit_row(config: LinacConfig, per_batch: int, peaks) -> dict:
-  """Measures the fit of a batch that is on the device already.
-
-  Args:
-    config: The transform.
-    per_batch: The number of images in the batch.
-    peaks: The device's limits.
-  """
-  images = np.random.default_rng(0).integers(
-    0, 256, (per_batch, *SHAPE), np.uint8
+def describe() -> str:
+  """Describes the card, its driver, its clocks, and the versions of JAX."""
+  versions = [f'Python {platform.python_version()}']
+  for name in ('jax', 'jaxlib', 'jax-cuda12-plugin', 'jax-cuda13-plugin'):
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+      versions.append(f'{name} {importlib.metadata.version(name)}')
+  fields = (
+    'name,driver_version,compute_cap,clocks.sm,clocks.max.sm,clocks.mem,'
+    'clocks.max.mem,power.limit,temperature.gpu'
   )
-  compiled = jax.jit(functools.partial(fit, config=config))
-  pixels = jnp.asarray(encoding.normalise(images, config))
-  draws = jax.device_put(draw(config, SHAPE))
-  rate = per_batch / seconds(lambda: compiled(pixels, draws))
-  itemsize = jnp.dtype(config.precision).itemsize
-  # A step reads and writes the weights and both moments, and reads the weights
-  # again in the forward and the backward pass. It also writes and reads the
-  # gradients.
-  passes = 10
-  steps = config.num_steps(SHAPE[0] * SHAPE[1])
-  traffic = passes * steps * config.num_weights(SHAPE[2]) * itemsize
-  return {
-    'precision': config.precision,
-    'images_per_batch': per_batch,
-    'images_per_s': round(rate, 1),
-    'seconds_per_60000': round(60_000 / rate, 1),
-    'of_products': round(
-      rate * config.flops(SHAPE) / peaks[config.precision], 3
-    ),
-    'of_bandwidth': round(rate * traffic / peaks['bytes'], 3),
-  }
+  command = ['nvidia-smi', f'--query-gpu={fields}', '--format=csv']
+  try:
+    table = subprocess.run(
+      command, capture_output=True, text=True, timeout=30, check=True
+    ).stdout.strip()
+  except (OSError, subprocess.SubprocessError) as error:
+    table = f'The card is not described: {error}'
+  return f'{table}\n{", ".join(versions)}'
 
 
-def cpu_representation(args) -> np.ndarray:
-  """Fits images on one core and returns their float16 representations.
+def run_part(name: str, command: list[str], seconds: float) -> list[dict]:
+  """Runs a part and prints its rows as they come.
 
   Args:
-    args: The images, the config and the core.
+    name: The name of the part.
+    command: Its command, which prints each row as a line of `ROW` and JSON.
+    seconds: The time after which it is killed.
+
+  Returns:
+    Its rows. If the part fails, the last one says why.
   """
-  images, config, core = args
-  os.sched_setaffinity(0, {core})
-  return linac(images, config).representation.astype(np.float16)
+  rows, others = [], []
+  # The processes that it starts belong to its group, and end with it.
+  with subprocess.Popen(
+    command,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+    errors='replace',
+    start_new_session=True,
+  ) as part:
+    timer = threading.Timer(seconds, _end, [part])
+    timer.start()
+    for line in part.stdout:
+      if line.startswith(ROW):
+        rows.append(_shown({'part': name, **json.loads(line[len(ROW) :])}))
+      else:
+        others.append(line)
+  if part.returncode:
+    left = timer.is_alive()
+    why = f'exit status {part.returncode}' if left else 'no time was left'
+    reason = f'{why}: {"".join(others[-8:])[-1500:].strip()}'
+    rows.append(_shown({'part': name, 'failed': reason}))
+  timer.cancel()
+  return rows
 
 
-def count_other_bits(config: LinacConfig, count: int) -> int:
-  """Counts images with other float16 representations on the device and a CPU.
-
-  Args:
-    config: The transform.
-    count: The number of images to fit.
-  """
-  images = np.random.default_rng(1).integers(0, 256, (count, *SHAPE), np.uint8)
-  cores = sorted(os.sched_getaffinity(0))
-  parts = np.array_split(images, len(cores))
-  device = linac(images, config).representation.astype(np.float16)
-  os.environ['JAX_PLATFORMS'] = 'cpu'  # The pool's processes inherit this.
-  with multiprocessing.get_context('spawn').Pool(len(cores)) as pool:
-    work = [(p, config, c) for p, c in zip(parts, cores, strict=True)]
-    cpu = np.concatenate(pool.map(cpu_representation, work))
-  return int((device != cpu).any(axis=(1, 2, 3)).sum())
+def _end(part: subprocess.Popen) -> None:
+  with contextlib.suppress(ProcessLookupError):
+    os.killpg(part.pid, signal.SIGKILL)
 
 
-def main(rehearse: bool) -> None:
-  if jax.default_backend() == 'cpu' and not rehearse:
-    raise SystemExit(
-      'JAX finds no GPU, so nothing was measured. Pass --rehearse to test the '
-      'program on a CPU.'
-    )
-  fields = {'num_layers': 2, 'width': 64, 'num_epochs': 1, 'batch_size': 512}
-  fields['representation_layer'] = 1
-  fields = fields if rehearse else {}
-  fields['arithmetic'] = 'xla'
-  batches = [2, 4] if rehearse else [64, 128, 256, 512, 1024]
-  rows = []
-  with jax.enable_x64(True):
-    peaks = limits(256 if rehearse else 8192)
-  for precision in ('float32', 'float64'):
-    config = LinacConfig(precision=precision, **fields)
-    with jax.enable_x64(precision == 'float64'):
-      for per_batch in batches:
-        try:
-          rows.append(fit_row(config, per_batch, peaks))
-        except Exception as error:  # The other rows are still measured.
-          rows.append({'precision': precision, 'error': repr(error)[:300]})
-        print(rows[-1], flush=True)
-  config = LinacConfig(precision='float64', **fields)
-  count = 4 if rehearse else 1000
-  result = {
-    'benchmark': 'gpu',
-    'device': jax.devices()[0].device_kind,
-    'limits': {name: float(f'{value:.3g}') for name, value in peaks.items()},
-    'rows': rows,
-    'images_with_other_float64_bits': [count_other_bits(config, count), count],
-  }
-  for name, value in result['limits'].items():
-    print(
-      f'{name:9}{value / 1e12:9.2f} T{"B" if name == "bytes" else "FLOP"}/s'
-    )
+def _shown(row: dict) -> dict:
+  """Prints a row and returns it."""
+  print(', '.join(f'{key} {value}' for key, value in row.items()), flush=True)
+  return row
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
+  only = parser.add_mutually_exclusive_group()
+  only.add_argument('--quick', action='store_true', help='compare bits alone')
+  only.add_argument(
+    '--rehearse', action='store_true', help='fit a tiny network on the CPU'
+  )
+  options = parser.parse_args()
+  card = describe()
+  print(card, flush=True)
+  if options.rehearse:
+    os.environ['JAX_PLATFORMS'] = 'cpu'
+  # A rehearsal takes place beside other work.
+  patience = 4 if options.rehearse else 1
+  rows, start = [], time.time()
+  for name, seconds in (QUICK if options.quick else PARTS).items():
+    left = max(1, start + patience * _MOST_SECONDS - time.time())
+    ends = time.time() + min(patience * seconds, left)
+    command = [sys.executable, '-m', 'benchmarks.fit_gpu', name]
+    command += [f'--ends={ends}', *['--rehearse'] * options.rehearse]
+    most = min(patience * (seconds + _SECONDS_MORE), left)
+    rows += run_part(name, command, most)
+    if name == 'device' and 'failed' in rows[-1]:
+      raise SystemExit('No fit ran on the GPU, so nothing was measured.')
+  print(describe())
+  seconds = round(time.time() - start)
+  result = {'benchmark': 'gpu', 'card': card, 'seconds': seconds, 'rows': rows}
   print(json.dumps(result))
 
 
 if __name__ == '__main__':
-  main('--rehearse' in sys.argv[1:])
+  main()

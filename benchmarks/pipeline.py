@@ -22,12 +22,18 @@ from transforms import LinacConfig
 EXAMPLES = 512
 
 
-def build() -> tuple[float, list[float]]:
-  """Returns the seconds of a build, and the seconds until each shard's end."""
+def build(num_examples: int, *options: str) -> tuple[float, list[float]]:
+  """Returns the seconds of a build, and the seconds until each shard's end.
+
+  Args:
+    num_examples: The number of drawn images.
+    *options: Options of `pipelines.build`.
+  """
   with tempfile.TemporaryDirectory() as data_dir:
-    prepare(EXAMPLES, data_dir)
+    prepare(num_examples, data_dir)
     start, finished = time.time(), {}
-    process = subprocess.Popen(build_command(data_dir), stdout=subprocess.PIPE)
+    command = build_command(data_dir, *options)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
     while process.poll() is None:
       for path in pathlib.Path(data_dir).glob('*/*/staging*/manifests/*.json'):
         finished.setdefault(path.name, time.time() - start)
@@ -42,7 +48,7 @@ def main() -> None:
   kernel = kernels()[0]
   table = ([kernel], 'float32', cores, 8)
   before = run_table(*table)
-  seconds, finished = build()
+  seconds, finished = build(EXAMPLES)
   first = finished[0]
   # Workers run out of shards one after the other. In the tail, only some work.
   tail = finished[-1] - finished[-cores]

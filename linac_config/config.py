@@ -59,13 +59,15 @@ class KeylessConfig:
     arithmetic: The order in which the fit adds and multiplies. With
       `'canonical'`, the order of every sum is fixed. So the same seed gives the
       same bits in either precision, on every CPU, and with any number of
-      images per batch, threads and workers. It needs the activation ReLU and a
-      CPU. With `'xla'`, JAX's compiler chooses the order for the device. This
-      works for all activations, on GPUs and TPUs, and JAX can differentiate
-      it. In float64, the same seed then gives the same representation on any
-      machine after rounding to float16, except for about one image in 100,000;
-      stored as float32, 10 of 1,500 images differed between AVX-512 and SSE4.2.
-      In float32, representations differ between kinds of machines and batch
+      images per batch, threads and workers. It needs the activation ReLU, and a
+      CPU or an NVIDIA GPU of compute capability 7.5 or newer; the kernel for
+      GPUs does the same operations, but was not yet run on one. With
+      `'xla'`, JAX's compiler chooses the order for the device. This works for
+      all activations and on all devices, and JAX can differentiate it. In
+      float64, the same seed then gives the same representation on any machine
+      after rounding to float16, except for about one image in 100,000; stored
+      as float32, 10 of 1,500 images differed between AVX-512 and SSE4.2. In
+      float32, representations differ between kinds of machines and batch
       sizes.
     mean: The mean of each channel of images scaled to [0, 1]. None if images
       are normalised already.

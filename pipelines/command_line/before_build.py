@@ -80,7 +80,7 @@ def announce_plan(
     f'  bytes    {num_bytes:,} ({size_text(num_bytes)}) of {_format(plan)}',
     f'  time     {_time_left(left, trial, command, runner)}',
     *_notes(plans),
-    'Bytes and time are estimates from two images. This command builds it:',
+    'Bytes and time are estimates from a few images. This command builds it:',
     f'  {_resume_command(plan, command)}',
   ]
   print(printable('\n'.join(lines)), flush=True)
@@ -127,6 +127,11 @@ def _time(
   num_workers = runner.num_workers(command.settings)
   where = f'on {devices.describe(num_workers)}'
   if devices.gpus():
+    if plan.config.arithmetic == 'canonical':
+      where += (
+        ', whose driver first translates the kernel of the fit, which takes '
+        'seconds and is done once'
+      )
     return f'{where}; pass --plan to have it estimated'
   flops = plan.config.flops(plan.source.schema.shape) * num_images
   slow, fast = _CORE_FLOPS[plan.config.precision]

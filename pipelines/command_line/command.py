@@ -77,7 +77,7 @@ class Command:
   )
   plan: bool = option(
     False,
-    'build nothing, but fit two images and print how many shards, bytes and '
+    'build nothing, but fit a few images and print how many shards, bytes and '
     'hours the build takes (a missing source is downloaded)',
   )
   wait: bool = option(

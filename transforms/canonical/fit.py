@@ -49,8 +49,8 @@ def canonical_fit(
     pixels: See `fit`.
     draws: See `fit`.
     config: See `fit`.
-    schedule: The division of the work on a GPU, for measuring. The default is the one
-      that should be fastest.
+    schedule: The division of the work on a GPU, for measuring. The default is
+      the one that should be fastest.
   """
   kernel = kernel_name()  # Refuses one that does not run here.
   _register()

@@ -1,4 +1,4 @@
-"""Fits and writes two images as a worker would, to estimate a build.
+"""Fits and writes a few images as a worker would, to estimate a build.
 
 `run` starts a process for this, as `python -m pipelines.runners.local.trial
 STAGING`.
@@ -22,8 +22,6 @@ from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.saved_plan import load_plan, save_plan
 from pipelines.runners.local import devices, launch
 
-_NUM_IMAGES = 2
-
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
@@ -39,7 +37,7 @@ class Trial:
 
 
 def run(plan: DatasetPlan) -> Trial:
-  """Fits and writes the first two images of a plan in a temporary folder.
+  """Fits and writes the first images of a plan in a temporary folder.
 
   Args:
     plan: The plan of the dataset, which need not be saved.
@@ -48,16 +46,17 @@ def run(plan: DatasetPlan) -> Trial:
     BuildError: if they cannot be fitted on this machine.
   """
   split, size = plan.splits[0]
+  count = min(size, num_images())
   with tempfile.TemporaryDirectory() as folder:
     small = dataclasses.replace(
       plan,
       data_dir=folder,
-      splits=((split, min(size, _NUM_IMAGES)),),
+      splits=((split, count),),
       # The digests belong to whole shards, which this plan does not have.
       source=dataclasses.replace(plan.source, digests={}),
       settings=dataclasses.replace(
         plan.settings,
-        examples_per_shard=None,
+        examples_per_shard=count,  # There is one shard.
         min_psnr=None,  # No image may be left out: its size is needed.
       ),
     )
@@ -74,9 +73,17 @@ def run(plan: DatasetPlan) -> Trial:
   if child.returncode:
     reason = processes.last_words(child.stderr)
     reason = reason or f'the process ended with {child.returncode}'
-    raise BuildError(f'Two images could not be fitted: {reason}')
+    raise BuildError(f'The first images could not be fitted: {reason}')
   last = child.stdout.strip().rpartition('\n')[2]
   return strict_json.convert(json.loads(last), Trial)
+
+
+def num_images() -> int:
+  """The number of images to fit.
+
+  A GPU fits many images at once, so the time of two would say little.
+  """
+  return 512 if devices.gpus() else 2
 
 
 def main(staging: str) -> None:

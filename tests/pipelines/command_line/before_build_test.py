@@ -14,6 +14,7 @@ from pipelines.command_line.command import mending_command
 from pipelines.plan.settings import Settings
 from pipelines.preparation.make_plan import make_plan
 from pipelines.runners.find_runner import find_runner
+from pipelines.runners.local import devices
 from tests.pipelines.conftest import TINY
 
 PRIVATE = [f'--{k}={v}' for k, v in TINY.items() if k != 'seed']
@@ -67,6 +68,19 @@ def test_a_name_may_be_as_long_as_a_folders(lab):
   argv.append('--decay_alpha=0.0625')
   plan = announced(options.parse(argv))
   assert 235 < len(plan.config_name) < 256
+
+
+@pytest.mark.parametrize('arithmetic', ['canonical', 'xla'])
+def test_on_a_gpu_the_translation_of_the_kernel_is_announced(
+  lab, monkeypatch, capsys, arithmetic
+):
+  gpu = devices.Gpu('GPU-5e1f', 'Tesla T4', (7, 5))
+  monkeypatch.setattr(devices, 'gpus', lambda: (gpu,))
+  argv = [f'--data_dir={lab.data_dir}', *PRIVATE, '--seed=3']
+  announced(options.parse([*argv, f'--arithmetic={arithmetic}']))
+  printed = capsys.readouterr().out
+  translates = '1 Tesla T4, whose driver first translates the kernel' in printed
+  assert translates == (arithmetic == 'canonical')
 
 
 def test_characters_that_the_terminal_lacks_are_escaped():

@@ -48,8 +48,8 @@ def compile_kernel(
 
   Args:
     nvrtc: The folder that NVRTC's wheel was installed to.
-    architecture: The target of the compiler: PTX for `compute_75`, or the machine code
-      of a GPU such as `sm_90`.
+    architecture: The target of the compiler: PTX for `compute_75`, or the
+      machine code of a GPU such as `sm_90`.
     *options: More options of NVRTC.
 
   Returns:
