@@ -1,9 +1,9 @@
-"""Command lines and import paths for processes that run this project's code.
+"""The cores, command lines and import paths of this project's processes.
 
-Such a process finds this project and the libraries of the process that starts
-it. It does not look in the current folder or in the folder of the user's
-script, because users may have modules there that are called `transforms.py`,
-`queue.py` or `random.py`.
+A process that this project starts finds this project and the libraries of the
+process that starts it. It does not look in the current folder or in the folder
+of the user's script, because users may have modules there that are called
+`transforms.py`, `queue.py` or `random.py`.
 """
 
 import contextlib
@@ -28,6 +28,13 @@ _FATAL = r'^(?: +what\(\): +|F\d{4} \S+ +\d+ \S+\] |(?=Fatal Python error))(.*)'
 _EXCEPTION = (
   r'^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(?!grpc\.)(\S.*)'
 )
+
+
+def num_cores() -> int:
+  """Returns the number of cores that this process may use."""
+  if hasattr(os, 'sched_getaffinity'):  # Linux only.
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
 
 
 def python_module(

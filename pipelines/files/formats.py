@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from pipelines.files import tfrecord
+from pipelines.files import array_record, tfrecord
 
 
 class FileFormat:
@@ -28,8 +28,19 @@ class FileFormat:
   relative_size: float
   url: str
 
-  def write(self, path: pathlib.Path, records: Iterable[bytes]) -> None:
-    """Writes a local file that holds the records in order."""
+  def write(
+    self, path: pathlib.Path, records: Iterable[bytes]
+  ) -> Callable[[], str]:
+    """Starts to write a local file that holds the records in order.
+
+    Args:
+      path: The path of the file.
+      records: The records, all of which are taken before this returns.
+
+    Returns:
+      A function that waits until the file is written and returns its SHA-256,
+      in hexadecimal.
+    """
     raise NotImplementedError
 
   def read(
@@ -66,17 +77,10 @@ class ArrayRecord(FileFormat):
   relative_size = 0.6
   url = 'https://github.com/google/array_record'
 
-  def write(self, path, records):
-    # Imported here, because commands that open no shard do not need it.
-    from array_record.python import array_record_module
-
-    # TFDS, too, writes one record per group: each can be read alone.
-    writer = array_record_module.ArrayRecordWriter(str(path), 'group_size:1')
-    for record in records:
-      writer.write(record)
-    writer.close()
+  write = staticmethod(array_record.write_records)
 
   def read(self, path, skip=0, take=None):
+    # Imported here, because commands that open no shard do not need it.
     from array_record.python import array_record_module
 
     os.stat(path)  # The reader raises no OSError if the file is missing.

@@ -223,9 +223,9 @@ def _temporary_file() -> IO[bytes]:
 
 
 def _path_of(f: IO[bytes]) -> pathlib.Path:
-  """A path by which this process can open a file of `_temporary_file` again."""
+  """A path by which this process and its children can open a file again."""
   if sys.platform == 'linux':
-    return pathlib.Path(f'/proc/self/fd/{f.fileno()}')
+    return pathlib.Path(f'/proc/{os.getpid()}/fd/{f.fileno()}')
   return pathlib.Path(f.name)
 
 

@@ -9,10 +9,11 @@ CRC-32C of these 8 bytes (4 bytes), the data, and the masked CRC-32C of the data
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import google_crc32c
 
@@ -20,14 +21,23 @@ _HEADER = struct.Struct('<QI')
 _FOOTER = struct.Struct('<I')
 
 
-def write_records(path: os.PathLike, records: Iterable[bytes]) -> None:
-  """Writes a file that holds the records in order."""
+def write_records(
+  path: os.PathLike, records: Iterable[bytes]
+) -> Callable[[], str]:
+  """Writes a file that holds the records in order.
+
+  Returns:
+    A function that returns the SHA-256 of the file.
+  """
+  digest = hashlib.sha256()
   with open(path, 'wb') as f:
     for record in records:
       length = struct.pack('<Q', len(record))
-      f.write(length + _FOOTER.pack(_masked_crc(length)))
-      f.write(record)
-      f.write(_FOOTER.pack(_masked_crc(record)))
+      header = length + _FOOTER.pack(_masked_crc(length))
+      for part in (header, record, _FOOTER.pack(_masked_crc(record))):
+        f.write(part)
+        digest.update(part)
+  return digest.hexdigest
 
 
 def read_records(

@@ -157,8 +157,8 @@ class Settings:
     None,
     'the number of images that one call to the device fits; it changes only '
     'the speed, and with --arithmetic=xla also float32 bits on an accelerator '
-    '(default: 1 on a CPU, where each core has a worker; on an accelerator, as '
-    'many as its memory holds)',
+    '(default: 1 on a CPU, where each core has a worker; on an accelerator, '
+    'what suits it and its memory)',
     metavar='N',
     check=at_least_one,
   )

@@ -17,6 +17,7 @@ from apache_beam.options.pipeline_options import (
   SetupOptions,
   StandardOptions,
   TestOptions,
+  WorkerOptions,
 )
 
 from linac_config import invocation, processes
@@ -78,8 +79,10 @@ class BeamRunner(Runner):
     complete(options, settings)
     # The service that takes the job may be on this machine.
     os.environ.update(processes.past_proxies())
+    number = options.view_as(WorkerOptions)
     workers = Workers(
       accelerated=settings.accelerator is not None,
+      number=number.max_num_workers or number.num_workers,
       accelerator=settings.accelerator,
       ram=settings.worker_ram,
       compilation_cache=settings.compilation_cache,

@@ -49,9 +49,7 @@ class DaskRunner(BeamRunner):
     from apache_beam.runners.dask import dask_runner
 
     tasks = [
-      task
-      for staging in stagings
-      for task in plan_tasks(staging, workers.accelerated)
+      task for staging in stagings for task in plan_tasks(staging, workers)
     ]
     # If Dask starts a cluster here, its processes must not import modules from
     # the user's current folder in place of those of the same name.

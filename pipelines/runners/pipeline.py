@@ -25,9 +25,12 @@ from transforms.memory import MOST_IMAGES
 if TYPE_CHECKING:
   from pipelines.worker.task import ShardRecord
 
-# Consecutive shards of one split, which one worker fits and writes.
+# Shards in order, with gaps, which one worker fits and writes.
 Task = tuple[ShardSpec, ...]
 
+# The batches that a device fits in one task, if the number of workers is not
+# known. They take some seconds, and the pause after them is about one.
+_BATCHES_PER_TASK = 16
 # The most reasons of a failure that are printed.
 _MAX_REASONS = 10
 
@@ -38,6 +41,7 @@ class Workers:
 
   Attributes:
     accelerated: Whether they fit on accelerators and not on CPU cores.
+    number: The number of workers, or None if the runner chooses it.
     accelerator: The accelerator that the runner gives to each worker, as a
       resource hint of Beam's, or None.
     ram: The least memory that the runner gives to each worker, such as
@@ -47,6 +51,7 @@ class Workers:
   """
 
   accelerated: bool = False
+  number: int | None = None
   accelerator: str | None = None
   ram: str | None = None
   compilation_cache: str | None = None
@@ -74,7 +79,7 @@ def build_datasets(
   tasks = (
     root
     | 'Datasets' >> beam.Create(stagings)
-    | 'PlanTasks' >> beam.FlatMap(plan_tasks, workers.accelerated)
+    | 'PlanTasks' >> beam.FlatMap(plan_tasks, workers)
     # This spreads the tasks over all workers. It also keeps the runner from
     # fusing the fit with steps that need no accelerator.
     | 'Redistribute' >> beam.Reshuffle()
@@ -99,14 +104,14 @@ def finish_datasets(
   )
 
 
-def plan_tasks(staging: str, accelerated: bool = False) -> Iterator[Task]:
+def plan_tasks(staging: str, workers: Workers = CPUS) -> Iterator[Task]:
   """Cuts a dataset into tasks.
 
   If its plan is damaged, it has no tasks, and `FAILURE_FILE` says why.
 
   Args:
     staging: The staging folder of the dataset, which holds its plan.
-    accelerated: Whether accelerators fit, which get several shards a task.
+    workers: The workers that fit.
 
   Yields:
     The tasks. Those with shards to fit come before those whose shards only
@@ -117,33 +122,40 @@ def plan_tasks(staging: str, accelerated: bool = False) -> Iterator[Task]:
   except BuildError as error:
     _fail(staging, [str(error)])
     return
-  # Only the worker knows how many images its device holds.
-  images = plan.settings.images_per_batch or (MOST_IMAGES if accelerated else 1)
   pending, done = [], []
   for shard, manifest in read_manifests(plan).items():
     (done if manifest else pending).append(shard)
-  yield from _runs(pending, images)
-  yield from _runs(done, images)
+  # Only the worker knows how many images its device holds.
+  default = MOST_IMAGES if workers.accelerated else 1
+  images = plan.settings.images_per_batch or default
+  if images == 1:
+    yield from ((shard,) for shard in pending)
+  else:
+    size = sum(shard.size for shard in pending)
+    number = workers.number or -(-size // (_BATCHES_PER_TASK * images))
+    yield from _shares(pending, number)
+  yield from ((shard,) for shard in done)
 
 
-def _runs(shards: list[ShardSpec], images_per_batch: int) -> Iterator[Task]:
-  """Groups consecutive shards into tasks that keep a device busy.
+def _shares(shards: list[ShardSpec], number: int) -> Iterator[Task]:
+  """Cuts shards into tasks of about as many images each.
 
-  A CPU core fits one image at a time and gets one shard. A device that fits
-  hundreds of images at once gets shards for about four batches.
+  A device that fits hundreds of images at once has nothing to do between two
+  tasks, while the last images of the one are written and the first ones of the
+  other are read. So each worker gets a single task. A core fits one image at a
+  time, and so does not notice.
 
   Args:
-    shards: The shards in order, with gaps.
-    images_per_batch: The number of images that the device fits at once.
+    shards: The shards, in order.
+    number: The number of tasks; there are fewer if there are fewer shards.
   """
-  # Consecutive shards share the difference between index and position.
-  for _, run in itertools.groupby(
-    enumerate(shards), lambda item: (item[1].split, item[1].index - item[0])
+  size = sum(shard.size for shard in shards)
+  # An image is in the task of the first image of its shard.
+  firsts = itertools.accumulate((shard.size for shard in shards), initial=0)
+  for _, share in itertools.groupby(
+    zip(shards, firsts, strict=False), lambda item: item[1] * number // size
   ):
-    run = [shard for _, shard in run]
-    size = max(1, 4 * images_per_batch // run[0].size)
-    for i in range(0, len(run), size):
-      yield tuple(run[i : i + size])
+    yield tuple(shard for shard, _ in share)
 
 
 class FitTask(beam.DoFn):

@@ -52,9 +52,9 @@ def set_up(accelerated: bool, compilation_cache: str | None) -> None:
 def images_per_batch(plan: DatasetPlan) -> int:
   """The number of images to fit by one call to the device.
 
-  It is the plan's number, or else the number that an accelerator's memory holds
-  or 1 on a CPU. More would make the kernel use more cores than one, but the
-  other cores have workers of their own.
+  It is the plan's number, or else the number that suits an accelerator and its
+  memory, or 1 on a CPU. More would make the kernel use more cores than one, but
+  the other cores have workers of their own.
   """
   if plan.settings.images_per_batch:
     return plan.settings.images_per_batch

@@ -51,7 +51,7 @@ def fit_examples(
   )
   for batch, fit, seconds in prefetch(_results(started)):
     if fit:
-      metrics.record(metrics.FIT_MILLISECONDS, 1000 * seconds)
+      metrics.record_later(metrics.FIT_MILLISECONDS, 1000 * seconds)
     rows = itertools.count()
     for example in batch:
       if isinstance(example, BadExample):
@@ -102,9 +102,7 @@ def _fitted(
   with np.errstate(over='ignore'):
     measures = {name: np.float32(getattr(fit, name)[row]) for name in MEASURES}
   psnr, least = measures['psnr'], plan.settings.min_psnr
-  if not all(
-    np.isfinite(x).all() for x in (representation, *measures.values())
-  ):
+  if not all(_is_finite(x) for x in (representation, *measures.values())):
     reason = (
       f'its fit diverged: its final loss is {measures["final_loss"]} and its '
       'largest activation '
@@ -116,6 +114,23 @@ def _fitted(
     reason = f'its fit has {psnr:.2f} dB, less than min_psnr={least}.'
     return BadExample(example['index'], example['id'], reason)
   return example | {'representation': representation, **measures}
+
+
+def _is_finite(array: np.ndarray) -> bool:
+  """Whether an array of float16 or float32 has neither infinity nor NaN.
+
+  It compares the bits as integers, because NumPy's own check takes twenty times
+  as long for float16. Of the positive numbers, infinity has the smallest bits
+  that are not those of a finite number; likewise of the negative ones, which
+  are the largest if their bits are taken without a sign.
+  """
+  array = np.asarray(array)
+  signed, unsigned = f'i{array.itemsize}', f'u{array.itemsize}'
+  infinity = np.array([np.inf, -np.inf], array.dtype)
+  return bool(
+    array.view(signed).max() < infinity.view(signed)[0]
+    and array.view(unsigned).max() < infinity.view(unsigned)[1]
+  )
 
 
 def _batches(

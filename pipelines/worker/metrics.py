@@ -7,11 +7,13 @@ that succeeded: each shard of a dataset counts once, as written, reused or
 failed, but the work of a worker that died is missing.
 
 Beam attributes metrics by thread; call these functions from the step's own
-thread.
+thread. Other threads of a worker call only `record_later`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import sys
 from collections import Counter
 
@@ -55,6 +57,16 @@ def record(name: str, value: float) -> None:
     distribution.update(round(value))
 
 
+# The names and values that wait for the step's own thread.
+_LATER: queue.SimpleQueue[tuple[str, float]] = queue.SimpleQueue()
+
+
+def record_later(name: str, value: float) -> None:
+  """Like `record`, from another thread: `count_written` records the value."""
+  if _beam_metrics():
+    _LATER.put((name, value))
+
+
 def _beam_metrics():
   """Beam's module of metrics, or None if Beam is not imported.
 
@@ -65,13 +77,16 @@ def _beam_metrics():
 
 
 def count_written(manifest: Manifest) -> None:
-  """Counts a shard that was fitted and written."""
+  """Counts a shard that was fitted and written, and what waits for that."""
   increase(SHARDS_WRITTEN)
   increase(IMAGES_FITTED, manifest.num_examples)
   increase(BAD_EXAMPLES, len(manifest.bad_examples))
   increase(BYTES_WRITTEN, manifest.file_bytes)
   for psnr in manifest.measures['psnr']:
     record(PSNR_MILLIDECIBELS, 1000 * psnr)
+  with contextlib.suppress(queue.Empty):
+    while True:
+      record(*_LATER.get_nowait())
 
 
 def totals(result) -> Counter[str]:

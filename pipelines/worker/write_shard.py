@@ -2,27 +2,109 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 import importlib.metadata
-from collections.abc import Iterator
+import pathlib
+from collections.abc import Callable, Iterator
 
 import jax
-import numpy as np
-import tensorflow_datasets as tfds
-from PIL import Image
 
 from linac_tfds import schema
-from pipelines.dataset.manifest import (
-  BadExample,
-  Manifest,
-  array_sha256,
-  write_manifest,
-)
+from pipelines.dataset.manifest import BadExample, Manifest, write_manifest
 from pipelines.files import storage
 from pipelines.files.formats import FILE_FORMATS
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.saved_plan import PLAN_FILE
 from pipelines.plan.shards import ShardSpec
+from pipelines.worker.serialise import Record, serialise_examples
+
+
+@dataclasses.dataclass(frozen=True)
+class UnfinishedShard:
+  """A shard whose file has a temporary name, and may still be written.
+
+  The file is removed if this object is given up without `finish`.
+
+  Attributes:
+    plan: The plan of the dataset.
+    shard: The shard.
+    facts: The facts about its examples.
+    part: The path of its file.
+    sha256: A function that waits for the file and returns its SHA-256.
+    block: The open block of `storage.writing`, whose end names the file.
+  """
+
+  plan: DatasetPlan
+  shard: ShardSpec
+  facts: _Facts
+  part: pathlib.Path
+  sha256: Callable[[], str]
+  block: contextlib.ExitStack
+
+  def finish(self) -> Manifest:
+    """Waits until the file is on disk, names it, then writes the manifest.
+
+    Returns:
+      The manifest.
+
+    Raises:
+      ValueError: if the build was removed in the meantime.
+    """
+    with self.block:
+      manifest = Manifest(
+        split=self.shard.split,
+        index=self.shard.index,
+        start=self.shard.start,
+        stop=self.shard.stop,
+        fingerprint=self.shard.fingerprint,
+        file_name=self.plan.file_name(self.shard),
+        sha256=self.sha256(),
+        file_bytes=self.part.stat().st_size,
+        example_bytes=self.facts.num_bytes,
+        ids=self.facts.ids,
+        bad_examples=self.facts.bad_examples,
+        measures=self.facts.measures,
+        representation_sha256=self.facts.representation_sha256,
+        device=device_name(),
+        versions=library_versions(),
+      )
+      _check_wanted(self.plan)
+    write_manifest(self.plan, self.shard, manifest)
+    return manifest
+
+
+def write_records(
+  plan: DatasetPlan, shard: ShardSpec, records: Iterator[Record | BadExample]
+) -> UnfinishedShard:
+  """Writes the file of a shard, completely or not at all.
+
+  Args:
+    plan: The plan of the dataset.
+    shard: The shard to write.
+    records: The records of the shard and no others. Bad examples are left out
+      and listed in the manifest.
+
+  Raises:
+    ValueError: if the source ended early, or if the build was removed in the
+      meantime.
+  """
+  facts = _Facts()
+  _check_wanted(plan)
+  with contextlib.ExitStack() as stack:
+    path = plan.staging / plan.file_name(shard)
+    part = stack.enter_context(storage.writing(path))
+    file_format = FILE_FORMATS[plan.settings.file_format]
+    sha256 = file_format.write(part, facts.collect(records))
+    count = len(facts.ids) + len(facts.bad_examples)
+    if count != shard.size:
+      raise ValueError(
+        f'{plan.source.directory} ended after {count} of the '
+        f'{shard.size} examples from {shard.start} of its split {shard.split}.'
+      )
+    block = stack.pop_all()
+  return UnfinishedShard(plan, shard, facts, part, sha256, block)
 
 
 def write_shard(
@@ -34,46 +116,16 @@ def write_shard(
     plan: The plan of the dataset.
     shard: The shard to write.
     examples: The examples of the shard and no others, with all features of the
-      dataset. Bad examples are left out and listed in the manifest.
+      dataset.
 
   Returns:
     The manifest.
 
   Raises:
-    ValueError: if the source ended early, or if the build was removed in the
-      meantime.
+    ValueError: see `write_records`.
   """
-  records = _Records(plan, examples)
-  path = plan.staging / plan.file_name(shard)
-  _check_wanted(plan)
-  with storage.writing(path) as part:
-    FILE_FORMATS[plan.settings.file_format].write(part, records)
-    count = len(records.ids) + len(records.bad_examples)
-    if count != shard.size:
-      raise ValueError(
-        f'{plan.source.directory} ended after {count} of the '
-        f'{shard.size} examples from {shard.start} of its split {shard.split}.'
-      )
-    _check_wanted(plan)
-    manifest = Manifest(
-      split=shard.split,
-      index=shard.index,
-      start=shard.start,
-      stop=shard.stop,
-      fingerprint=shard.fingerprint,
-      file_name=path.name,
-      file_bytes=part.stat().st_size,
-      example_bytes=records.num_bytes,
-      sha256=storage.file_sha256(part),
-      ids=records.ids,
-      bad_examples=records.bad_examples,
-      measures=records.measures,
-      representation_sha256=records.representation_sha256,
-      device=device_name(),
-      versions=library_versions(),
-    )
-  write_manifest(plan, shard, manifest)
-  return manifest
+  records = serialise_examples(plan, examples)
+  return write_records(plan, shard, records).finish()
 
 
 def _check_wanted(plan: DatasetPlan) -> None:
@@ -89,8 +141,8 @@ def _check_wanted(plan: DatasetPlan) -> None:
     )
 
 
-class _Records:
-  """An iterator of serialised examples that collects facts for the manifest.
+class _Facts:
+  """Facts for the manifest, collected from records while they are written.
 
   Attributes:
     num_bytes: The size of all records, in bytes.
@@ -100,47 +152,25 @@ class _Records:
     representation_sha256: The hash of each representation.
   """
 
-  def __init__(self, plan: DatasetPlan, examples: Iterator[dict | BadExample]):
-    self._examples = examples
-    self._features = schema.example_features(
-      plan.source.schema, plan.config, plan.settings.storage_dtype
-    )
-    self._serializer = tfds.core.example_serializer.ExampleSerializer(
-      self._features.get_serialized_info()
-    )
+  def __init__(self):
     self.num_bytes = 0
     self.ids = []
     self.bad_examples = []
     self.measures = {name: [] for name in schema.MEASURES}
     self.representation_sha256 = []
 
-  def __iter__(self) -> Iterator[bytes]:
-    for example in self._examples:
-      if isinstance(example, BadExample):
-        self.bad_examples.append(example)
+  def collect(self, records: Iterator[Record | BadExample]) -> Iterator[bytes]:
+    """Yields the bytes of each record."""
+    for record in records:
+      if isinstance(record, BadExample):
+        self.bad_examples.append(record)
         continue
-      record = self._serialise(example)
-      self.num_bytes += len(record)
-      self.ids.append(example['id'])
+      self.num_bytes += len(record.data)
+      self.ids.append(record.id)
       for name, values in self.measures.items():
-        values.append(float(example[name]))
-      self.representation_sha256.append(array_sha256(example['representation']))
-      yield record
-
-  def _serialise(self, example: dict) -> bytes:
-    """Turns an example into a record, with the same bytes in every process."""
-    # TFDS encodes an array with TensorFlow, but a Pillow image without it.
-    values = {name: example[name] for name in self._features}
-    values['image'] = _pillow_image(values['image'])
-    encoded = self._features.encode_example(values)
-    proto = self._serializer.get_tf_example(encoded)
-    # Otherwise the features of an example would have an arbitrary order.
-    return proto.SerializeToString(deterministic=True)
-
-
-def _pillow_image(image: np.ndarray) -> Image.Image:
-  """Makes a Pillow image of an array `[height, width, channels]`."""
-  return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+        values.append(record.measures[name])
+      self.representation_sha256.append(record.representation_sha256)
+      yield record.data
 
 
 def device_name() -> str:

@@ -148,7 +148,6 @@ def test_a_job_that_fails_is_followed_and_knows_no_secret(service, capsys):
     '--config_name=mine',
     f'--private_key_file={file}',
     f'--accelerator={L4}',
-    '--arithmetic=xla',
   )
   output, errors = capsys.readouterr()
   assert status == 1

@@ -6,6 +6,7 @@ from pipelines.dataset import publish
 from pipelines.files import storage
 from pipelines.plan.saved_plan import FAILURE_FILE, save_plan
 from pipelines.runners import pipeline
+from pipelines.worker import write_shard
 from pipelines.worker.task import finish_shards
 from tests.pipelines.conftest import is_published
 
@@ -74,8 +75,8 @@ def test_a_dataset_published_during_a_fit_is_left_alone(finished, monkeypatch):
   storage.remove(plan.staging / shard.file_name('tfrecord'))
   interrupt(
     monkeypatch,
-    storage,
-    'file_sha256',
+    write_shard,
+    'library_versions',
     lambda: storage.remove(plan.staging),
   )
   (record,) = finish_shards((shard,))

@@ -69,7 +69,8 @@ def main(argv: list[str]) -> None:
   )
   try:
     with beam.Pipeline(runner=runner, options=options) as root:
-      build_datasets(root, stagings, Workers(bool(os.environ[GPUS])))
+      fitting = Workers(bool(os.environ[GPUS]), num_workers)
+      build_datasets(root, stagings, fitting)
   except Exception as error:
     traceback.print_exc()
     parent.fail(reason_of(error))

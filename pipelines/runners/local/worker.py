@@ -20,7 +20,7 @@ from pipelines.worker import device, task  # noqa: F401
 
 
 def main(pipe: Connection) -> None:
-  """Waits for the driver, takes a device and works until the build ends.
+  """Waits for the driver, then works until the build ends.
 
   Args:
     pipe: The pipe on which the driver sends the folders that the build has
@@ -31,8 +31,13 @@ def main(pipe: Connection) -> None:
   folders, variables = pipe.recv()
   lock.share(folders)
   os.environ.update(variables)
+  work()
+
+
+def work() -> None:
+  """Takes a device and works; the variables of Beam's SDK worker are set."""
   # Beam numbers the workers of a run: worker_0, worker_1, ...
-  devices.take_device(int(variables['WORKER_ID'].rpartition('_')[2]))
+  devices.take_device(int(os.environ['WORKER_ID'].rpartition('_')[2]))
   sdk_worker_main.main(sys.argv)
   # The work is done. When Python ends in order, threads of C++ libraries abort
   # now and then. That would look like a worker that died, and would hide the

@@ -6,7 +6,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipelines.plan.saved_plan import FAILURE_FILE, PLAN_FILE, save_plan
 from pipelines.plan.settings import Settings
-from pipelines.runners.pipeline import build_datasets, plan_tasks
+from pipelines.runners.pipeline import Workers, build_datasets, plan_tasks
 from pipelines.worker.task import finish_shards
 from tests.pipelines.conftest import with_settings
 
@@ -18,20 +18,28 @@ def test_a_core_gets_single_shards(lab):
   assert tasks == [(shard,) for shard in plan.shards()]
 
 
-def test_a_device_that_fits_many_images_gets_runs_of_shards(lab):
+def test_each_worker_gets_an_equal_share_of_the_images(lab):
+  """A task may have shards of two splits, and a share is even to a shard."""
   plan = lab.plan(Settings(examples_per_shard=10, images_per_batch=10))
   save_plan(plan)
+  for number, sizes in [(1, [12]), (5, [3, 2, 3, 2, 2]), (20, [1] * 12)]:
+    tasks = list(plan_tasks(str(plan.staging), Workers(number=number)))
+    assert [len(task) for task in tasks] == sizes
+    assert list(itertools.chain(*tasks)) == plan.shards()
+
+
+def test_a_task_is_of_16_batches_if_the_number_of_workers_is_unknown(lab):
+  plan = lab.plan(Settings(examples_per_shard=2, images_per_batch=2))
+  save_plan(plan)
   tasks = list(plan_tasks(str(plan.staging)))
-  assert [len(task) for task in tasks] == [4, 4, 2, 2]
-  assert list(itertools.chain(*tasks)) == plan.shards()
-  assert all(len({shard.split for shard in task}) == 1 for task in tasks)
+  assert [len(task) for task in tasks] == [15, 15, 15, 15]
 
 
-def test_an_accelerator_gets_runs_of_shards_before_its_memory_is_known(lab):
+def test_an_accelerator_gets_long_tasks_before_its_memory_is_known(lab):
   plan = lab.plan(Settings(examples_per_shard=10))
   save_plan(plan)
-  tasks = list(plan_tasks(str(plan.staging), accelerated=True))
-  assert [len(task) for task in tasks] == [10, 2]
+  (task,) = plan_tasks(str(plan.staging), Workers(accelerated=True))
+  assert list(task) == plan.shards()
 
 
 def test_a_damaged_plan_does_not_hold_up_another_dataset(lab):
@@ -54,18 +62,13 @@ def test_a_dataset_that_is_in_the_way_does_not_hold_up_another(lab):
   assert 'thesis.txt' in (bad.staging / FAILURE_FILE).read_text()
 
 
-def test_finished_shards_come_last_and_break_runs(lab):
+def test_finished_shards_come_last(lab):
   plan = lab.plan(Settings(examples_per_shard=20, images_per_batch=100))
   save_plan(plan)
   shards = plan.shards()
   list(finish_shards((shards[2],)))
   tasks = list(plan_tasks(str(plan.staging)))
-  assert tasks == [
-    tuple(shards[:2]),
-    tuple(shards[3:5]),
-    tuple(shards[5:]),
-    (shards[2],),
-  ]
+  assert tasks == [(*shards[:2], *shards[3:]), (shards[2],)]
 
 
 def test_two_datasets_in_one_pipeline(lab):

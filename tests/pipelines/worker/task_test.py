@@ -10,7 +10,7 @@ from pipelines.dataset.manifest import BadExample, manifest_path, read_manifest
 from pipelines.files.tfrecord import read_records
 from pipelines.plan.saved_plan import save_plan
 from pipelines.plan.settings import Settings
-from pipelines.worker.fit_examples import fit_examples
+from pipelines.worker.fit_examples import _is_finite, fit_examples
 from pipelines.worker.read_source import read_source
 from pipelines.worker.task import finish_shards
 from pipelines.worker.write_shard import write_shard
@@ -213,3 +213,14 @@ def test_tasks_are_consumed_lazily(plan):
   next(records)
   assert len(list(plan.staging.glob('manifests/*.json'))) == 1
   assert len(list(itertools.islice(records, 1))) == 1
+
+
+@pytest.mark.parametrize('dtype', ['float16', 'float32'])
+def test_only_infinity_and_nan_are_not_finite(dtype):
+  limits = np.finfo(dtype)
+  finite = [0.0, -0.0, 1, -1, limits.max, limits.min, limits.smallest_subnormal]
+  assert _is_finite(np.array(finite, dtype))
+  for value in (np.inf, -np.inf, np.nan, -np.nan):
+    assert not _is_finite(np.array([*finite, value], dtype))
+  assert _is_finite(np.float32(-3))
+  assert not _is_finite(np.float32(np.nan))
