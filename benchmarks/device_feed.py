@@ -64,12 +64,11 @@ def plan(data_dir: str, args: argparse.Namespace) -> DatasetPlan:
 
 def build(plan: DatasetPlan, args: argparse.Namespace, times: str) -> None:
   """Builds the dataset as a local build does, with stand-ins as workers."""
-  os.environ |= launch.environment([plan])
+  os.environ |= launch.environment()
   os.environ |= {
     'JAX_PLATFORMS': 'cpu',
     # A worker with a GPU is not bound to a core.
     parent.GPUS: ','.join(map(str, range(args.devices))),
-    parent.DRIVER_PID: str(os.getpid()),
     stand_in.RATE: str(args.images_per_s / args.devices),
     stand_in.TIMES: times,
   }

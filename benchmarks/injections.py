@@ -17,26 +17,28 @@ import psutil
 
 from benchmarks.victim import Victim, family, wait_until
 
-_WORKER = 'pipelines.runners.local.worker'
-_DRIVER = 'pipelines.runners.local.driver'
-_LAUNCHER = 'pipelines.build'
+# The generations of a build's processes: workers are children of the driver.
+_LAUNCHER, _DRIVER, _WORKER = range(3)
 _MANIFESTS = 'manifests/*.json'
 _SHARDS = 'cifar10_linac-*'
 
 
-def _kill(who: str, victim: Victim, build: subprocess.Popen) -> None:
-  """Kills one process of a build, or all of them for an empty `who`."""
+def _kill(who: int | None, victim: Victim, build: subprocess.Popen) -> None:
+  """Kills one process of a generation of a build, or all processes for None."""
   found = []
 
   def look() -> bool:
     victim.last_family = family(build)
     found[:] = [psutil.Process(build.pid), *victim.last_family]
-    if who:
-      found[:] = [process for process in found if who in process.cmdline()]
+    if who is not None:
+      found[:] = found[:1]
+      for _ in range(who):
+        found[:] = [child for each in found for child in each.children()]
     return bool(found)
 
   wait_until(build, look)
-  for process in random.sample(found, min(len(found), 1)) if who else found:
+  one = random.sample(found, min(len(found), 1))
+  for process in found if who is None else one:
     with contextlib.suppress(psutil.NoSuchProcess):
       process.kill()
 
@@ -44,7 +46,7 @@ def _kill(who: str, victim: Victim, build: subprocess.Popen) -> None:
 def _some_moment(victim: Victim, build: subprocess.Popen) -> None:
   """Waits for a random moment before the last shard."""
   if random.random() < 0.25:
-    time.sleep(random.uniform(0, 4))  # A build takes 4 s to start.
+    time.sleep(random.uniform(0, 4))  # A build takes seconds to start.
     return
   there = len(victim.staged(_MANIFESTS))
   more = random.randint(1, max(1, victim.missing() // 2))
@@ -52,7 +54,7 @@ def _some_moment(victim: Victim, build: subprocess.Popen) -> None:
   time.sleep(random.uniform(0, 0.1))
 
 
-def killed(who: str, victim: Victim) -> bool:
+def killed(who: int | None, victim: Victim) -> bool:
   """Kills a process at a random moment."""
 
   def attack(build):
@@ -96,7 +98,7 @@ def killed_while_publishing(victim: Victim) -> bool:
   def attack(build):
     wait_until(build, lambda: not victim.missing())
     wait_until(build, lambda: len(list(victim.target.rglob('*'))) >= files)
-    _kill(random.choice(['', _WORKER, _DRIVER, _LAUNCHER]), victim, build)
+    _kill(random.choice([None, _WORKER, _DRIVER, _LAUNCHER]), victim, build)
 
   status, _ = victim.run(attack)
   return status != 0
@@ -191,7 +193,7 @@ def _damage_staged(victim: Victim, pattern: str) -> bool:
   while not victim.staged(pattern):
     if not victim.missing():
       victim.wipe()
-    killed('', victim)
+    killed(None, victim)
   _damage(random.choice(victim.staged(pattern)))
   return True
 
@@ -252,7 +254,7 @@ INTERRUPTIONS: dict[str, tuple[int, Callable[[Victim], bool]]] = {
   'worker killed': (24, functools.partial(killed, _WORKER)),
   'driver killed': (24, functools.partial(killed, _DRIVER)),
   'launching process killed': (24, functools.partial(killed, _LAUNCHER)),
-  'all processes killed': (14, functools.partial(killed, '')),
+  'all processes killed': (14, functools.partial(killed, None)),
   'stopped by a signal': (8, stopped),
   'killed while publishing': (22, killed_while_publishing),
   'nobody reads the output': (4, nobody_listens),

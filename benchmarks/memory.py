@@ -3,8 +3,8 @@
   python -m benchmarks.memory [NUM_EXAMPLES ...]
 
 The benchmark builds datasets of 500 and 4,000 drawn images with a tiny network.
-It prints the peak resident memory of all processes of each build, which should
-not grow with the number of examples.
+It prints the peak memory of all processes of each build, which should not grow
+with the number of examples. Memory that processes share counts once.
 """
 
 import json
@@ -35,7 +35,7 @@ def peak_memory(num_examples: int) -> tuple[int, float]:
 
 
 def tree_memory(pid: int) -> int:
-  """Returns the resident bytes of a process and its descendants now."""
+  """Returns the bytes of a process and its descendants in memory now."""
   total = 0
   try:
     parent = psutil.Process(pid)
@@ -44,7 +44,7 @@ def tree_memory(pid: int) -> int:
     return 0
   for process in family:
     try:
-      total += process.memory_info().rss
+      total += process.memory_full_info().pss
     except psutil.NoSuchProcess:
       continue
   return total

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import jax
 import numpy as np
 
-from pipelines.runners.local import worker
+from pipelines.runners.local import parent, worker
 
 # Environment variables: the images/s of each device, and the folder for its
 # times.
@@ -81,7 +81,8 @@ def main() -> None:
 
   device = Device()
   transform._compiled_fit = lambda: device.fit
-  worker.main()
+  parent.end_with(os.getppid())
+  worker.work()
 
 
 if __name__ == '__main__':

@@ -73,7 +73,8 @@ def build(command: Command) -> dict[str, str]:
   runner = find_runner(command.runner, command.beam_flags)
   runner.check(command.settings)
   runner.check_transform(command.transform, command.settings)
-  with contextlib.ExitStack() as locks:
+  started = runner.started(command.settings)
+  with started, contextlib.ExitStack() as locks:
     try:
       plans, failures = _plan_all(command, locks)
       if plans:

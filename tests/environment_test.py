@@ -31,11 +31,6 @@ CHILDREN = {
     _DEVICES,
     'test_gpus_are_those_that_cuda_would_show',
   ),
-  # The workers, which Beam starts.
-  'pipelines/runners/local/driver.py': (
-    _BUILD,
-    'test_a_process_that_cannot_start_is_explained',
-  ),
   'pipelines/runners/local/launch.py': (
     _BUILD,
     'test_a_process_that_cannot_start_is_explained',
@@ -43,6 +38,15 @@ CHILDREN = {
   'pipelines/runners/local/trial.py': (
     _BUILD,
     'test_a_trial_that_cannot_start_is_explained',
+  ),
+  # It only asks for its parent's id.
+  'pipelines/runners/local/worker.py': (
+    'tests/pipelines/runners/local/launch_test.py',
+    'test_a_driver_without_a_plan_leaves_no_process',
+  ),
+  'pipelines/runners/local/workers.py': (
+    _BUILD,
+    'test_a_process_that_cannot_start_is_explained',
   ),
   'transforms/canonical/compile.py': (
     'tests/transforms/canonical/compile_test.py',
@@ -64,10 +68,6 @@ SET = {
   'no_grpc_proxy': (
     _BUILD,
     'test_a_proxy_does_not_come_between_the_processes',
-  ),
-  'LINAC_LOCKED_FOLDERS': (
-    'tests/pipelines/files/lock_test.py',
-    'test_a_worker_holds_the_locks_of_all_its_datasets',
   ),
   'EPATH_USE_TF': (
     'tests/pipelines/gcs_test.py',
@@ -105,7 +105,7 @@ def test_every_process_that_is_started_is_in_the_table():
 
 def test_every_variable_of_a_build_is_in_the_table():
   _, variables = processes.python_module('linac_cli')
-  assert variables.keys() | launch.environment([]).keys() == SET.keys()
+  assert variables.keys() | launch.environment().keys() == SET.keys()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from linac_config.config import LinacConfig
 
 from .canonical.fit import canonical_fit
 from .draws import AnyArray, Draws
-from .xla_fit import xla_fit
 
 
 def fit(
@@ -49,5 +48,9 @@ def fit(
       "precision='float64' needs `with jax.enable_x64(True):` "
       'around fit; linac does so itself.'
     )
-  chosen = canonical_fit if config.arithmetic == 'canonical' else xla_fit
-  return chosen(pixels, draws, config)
+  if config.arithmetic == 'canonical':
+    return canonical_fit(pixels, draws, config)
+  # Flax and Optax, which only this fit needs, take 0.3 s to import.
+  from .xla_fit import xla_fit
+
+  return xla_fit(pixels, draws, config)

@@ -18,6 +18,7 @@ from linac_config.config import (
 from pipelines.command_line.command import Command
 from pipelines.command_line.console import Parser
 from pipelines.plan.settings import ELSEWHERE, Settings
+from pipelines.runners.local import devices
 
 _EPILOG = """\
 exit status:
@@ -61,6 +62,7 @@ class _Help(argparse.Action):
 
   def __call__(self, parser, namespace, values, option_string=None):
     parser.print_help()
+    print(f'\nA build may use {devices.describe_limits()} here.')
     # Importing Beam takes seconds, in which one can read this part.
     sys.stdout.flush()
     beam = beam_parser()

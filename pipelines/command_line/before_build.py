@@ -19,10 +19,11 @@ from pipelines.runners.local import devices
 from pipelines.runners.local.trial import Trial
 from pipelines.runners.runner import Runner
 
-# The speed of one core, in operations per second, to estimate the time of a
-# build. It is set low, since other programs may use the core as well.
-# benchmarks/RESULTS.md has 147e9 and 60e9 for a core that is not shared.
-_CORE_FLOPS = {'float32': 100e9, 'float64': 40e9}
+# The speed of a core at its slowest and at its fastest, in operations per
+# second, to estimate the time of a build. Cores differ, and other programs may
+# use them as well.
+_CORE_FLOPS = {'float32': (50e9, 150e9), 'float64': (20e9, 60e9)}
+_START = 'and 5 s to start'
 # The most notes that are printed.
 _MAX_NOTES = 10
 
@@ -120,7 +121,7 @@ def _names(plans: list[DatasetPlan]) -> str:
 def _time(
   plan: DatasetPlan, num_images: int, command: Command, runner: Runner
 ) -> str:
-  """Estimates the time of a build from the speed of a usual core."""
+  """Estimates the time of a build from the speeds of usual cores."""
   if not runner.is_local:
     return f'depends on the workers of {runner.name}'
   num_workers = runner.num_workers(command.settings)
@@ -133,8 +134,9 @@ def _time(
       )
     return f'{where}; pass --plan to have it estimated'
   flops = plan.config.flops(plan.source.schema.shape) * num_images
-  seconds = flops / _CORE_FLOPS[plan.config.precision] / num_workers
-  return f'about {_duration(seconds)} {where}, and 10 s to start'
+  slow, fast = _CORE_FLOPS[plan.config.precision]
+  seconds = _duration(flops / fast / num_workers, flops / slow / num_workers)
+  return f'{seconds} {where}, {_START}'
 
 
 def _time_left(
@@ -151,15 +153,15 @@ def _time_left(
   num_workers = runner.num_workers(command.settings)
   return (
     f'{_duration(seconds / num_workers)} on {devices.describe(num_workers)}, '
-    f'{each} and worker, and 10 s to start'
+    f'{each} and worker, {_START}'
   )
 
 
-def _duration(seconds: float) -> str:
-  """Writes seconds as minutes or hours, such as `2.5 hours`."""
-  if seconds < 3600:
-    return f'{seconds / 60:.1f} minutes'
-  return f'{seconds / 3600:.1f} hours'
+def _duration(*seconds: float) -> str:
+  """Writes one or two numbers of seconds, such as `2.5 to 5.0 hours`."""
+  units = {'s': 1, 'minutes': 60, 'hours': 3600}
+  unit = next((u for u in units if max(seconds) < 60 * units[u]), 'hours')
+  return f'{" to ".join(f"{s / units[unit]:.1f}" for s in seconds)} {unit}'
 
 
 def _resume_command(plan: DatasetPlan, command: Command) -> str:

@@ -29,9 +29,6 @@ from pipelines.files.build_process import (
   tell_waiting,
 )
 
-# The environment variable that names the locked folders to a build's driver and
-# workers, as a list in JSON.
-FOLDERS = 'LINAC_LOCKED_FOLDERS'
 # Seconds that the workers of a dead build get to notice it and end.
 _PATIENCE = 20
 
@@ -98,16 +95,19 @@ def alone_in(folder: pathlib.Path, what: str) -> Iterator[None]:
     os.close(handle)
 
 
-def share() -> None:
+def share(folders: list[str]) -> None:
   """Shares the locks of the build that started this process, until it ends.
 
-  Drivers and workers call this first, and only then check that their build is
-  still running. Leases in buckets are not shared.
+  Drivers and workers call this as soon as they know the folders, and only then
+  check that their build is still running. Leases in buckets are not shared.
+
+  Args:
+    folders: The configs' folders that the build has locked.
 
   Raises:
     BlockingIOError: if that build has ended and another one is starting.
   """
-  for folder in json.loads(os.environ[FOLDERS]):
+  for folder in folders:
     if not storage.is_remote(storage.path(folder)):
       handle = os.open(folder, os.O_RDONLY)
       fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)

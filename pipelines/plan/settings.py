@@ -192,7 +192,7 @@ class Settings:
   direct_num_workers: int | None = option(
     None,
     'the number of worker processes on this machine (default: one per GPU, '
-    'else one per core; fewer if memory is short)',
+    'else one per core; fewer if memory or CPU quota are short)',
     metavar='N',
     check=_not_negative,
   )

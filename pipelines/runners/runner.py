@@ -5,7 +5,9 @@ To add a runner, write a subclass of `Runner` and a branch in `find_runner.py`.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
+from collections.abc import Iterator
 
 from linac_config import KeylessConfig
 from pipelines.plan.dataset_plan import DatasetPlan
@@ -45,6 +47,7 @@ class Runner:
 
     Raises:
       ValueError: if there is one; the message names it and its value.
+      BuildError: if this machine has too little memory for a worker.
     """
     for name in self.ignored:
       if getattr(settings, name) is not None:
@@ -72,6 +75,18 @@ class Runner:
     Raises:
       BuildError: if there is one; the message names it.
     """
+
+  @contextlib.contextmanager
+  def started(self, settings: Settings) -> Iterator[None]:
+    """Starts processes that `run` needs, and ends them with the `with` block.
+
+    They start up while the build is planned. Some runners need none.
+
+    Args:
+      settings: The settings of the build.
+    """
+    del settings
+    yield
 
   def run(
     self, plans: list[DatasetPlan], settings: Settings, progress: Progress

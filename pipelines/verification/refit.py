@@ -12,7 +12,6 @@ from pipelines.dataset.manifest import BadExample, recorded_facts
 from pipelines.dataset.stored_examples import MAX_DISTANCE, distance
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.verification.checks import differences
-from pipelines.worker.fit_examples import fit_examples
 
 # The largest relative difference of neighbouring float32 numbers.
 _ONE_BIT = 2**-23
@@ -34,6 +33,9 @@ def refit_problems(plan: DatasetPlan, example: dict) -> list[str]:
     plan: The plan of the dataset.
     example: The stored example, with its `index`.
   """
+  # Only a check with fits needs JAX, which takes seconds to import.
+  from pipelines.worker.fit_examples import fit_examples
+
   by_xla = plan.config.arithmetic == 'xla'
   if by_xla:
     plan = _without_min_psnr(plan)

@@ -47,6 +47,19 @@ def test_help_imports_no_library_and_begins_with_the_commands(tmp_path):
   assert names[:8] == list(invocation.COMMANDS)
 
 
+def test_commands_import_only_what_they_need(tmp_path):
+  code = (
+    'import sys\n'
+    'from pipelines import build, report, status, verify\n'
+    'libraries = {"apache_beam", "tensorflow", "jax", "matplotlib"}\n'
+    'assert not libraries & sys.modules.keys()\n'
+    'from transforms import linac\n'
+    'assert not {"flax", "optax"} & sys.modules.keys()\n'
+  )
+  status, _, errors = end(start(tmp_path, '-c', code))
+  assert (status, errors) == (0, '')
+
+
 @pytest.mark.parametrize('name', invocation.COMMANDS)
 def test_every_command_has_help(name, capsys):
   with pytest.raises(SystemExit) as exit_:

@@ -8,6 +8,8 @@ import sys
 import psutil
 import pytest
 
+_DRIVER = 'pipelines.runners.local.driver'
+
 
 def start(data_dir, *arguments, **environment) -> subprocess.Popen:
   """Starts a build with these arguments and additional variables."""
@@ -24,11 +26,11 @@ def start(data_dir, *arguments, **environment) -> subprocess.Popen:
 
 
 def workers(process: subprocess.Popen) -> list[psutil.Process]:
-  """The worker processes of a build."""
+  """The worker processes of a build, which are children of its driver."""
   return [
     child
     for child in psutil.Process(process.pid).children(recursive=True)
-    if 'pipelines.runners.local.worker' in child.cmdline()
+    if _DRIVER in psutil.Process(child.ppid()).cmdline()
   ]
 
 

@@ -120,7 +120,7 @@ def test_the_key_is_used_and_found_nowhere(sample_dir, key_file, by_file):
     assert not reveals(said)
   status, said = run_watched(arguments, environment)
   assert status == 0, said.decode()
-  assert b'pipelines.runners.local.worker' in said
+  assert b'pipelines.runners.local.driver' in said
   assert b' INFO ' in said
   assert not reveals(said)
   assert not reveals(folder_contents(sample_dir))

@@ -5,14 +5,20 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib.metadata
+import math
 import os
 import subprocess
 from collections.abc import Iterator
 
 import psutil
 
-# The memory of a worker, in bytes: Beam, JAX and a batch of examples.
-_WORKER_BYTES = 2**30
+from pipelines.runners.local import limits, parent
+
+# The memory of the driver, and of each worker besides what it shares with it.
+# RESULTS.md in benchmarks/ has what workers on cores take. Workers on GPUs hold
+# batches of hundreds of images.
+_DRIVER_BYTES = 200e6
+_WORKER_BYTES = {'core': 200e6, 'GPU': 1e9}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,11 +105,25 @@ def check_canonical() -> None:
       )
 
 
+@functools.cache
+def _limits() -> limits.Limits:
+  """The limits when this process first asked for them."""
+  found = limits.find()
+  free = psutil.virtual_memory().available
+  return dataclasses.replace(found, memory=min(found.memory, free))
+
+
 def num_cores() -> int:
-  """The number of cores that this process may use."""
+  """The number of cores that this process may use.
+
+  A container that has half a core's time, or one and a half, can use one or two
+  of them.
+  """
   if hasattr(os, 'sched_getaffinity'):  # Linux only.
-    return len(os.sched_getaffinity(0))
-  return os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0))
+  else:
+    cores = os.cpu_count() or 1
+  return math.ceil(min(cores, _limits().cpus))
 
 
 def most_workers() -> int:
@@ -112,9 +132,44 @@ def most_workers() -> int:
 
 
 def default_workers() -> int:
-  """The default number of workers: one per device, fewer if memory is short."""
-  memory = psutil.virtual_memory().available
-  return max(1, min(most_workers(), int(memory / _WORKER_BYTES)))
+  """The default number of workers: one per device, fewer if memory is short.
+
+  It is 0 if the memory is too short for one.
+  """
+  free = _limits().memory - _DRIVER_BYTES
+  return max(0, min(most_workers(), int(free // _worker_bytes())))
+
+
+def needed_bytes() -> float:
+  """The free memory that a build with one worker needs, in bytes."""
+  return _DRIVER_BYTES + _worker_bytes()
+
+
+def _worker_bytes() -> float:
+  return _WORKER_BYTES['GPU' if gpus() else 'core']
+
+
+def describe_limits() -> str:
+  """Names the devices and the memory that workers may use, for messages."""
+  cpus = _limits().cpus
+  quota = '' if math.isinf(cpus) else f' (the CPU quota is {cpus:.3g})'
+  free = f'{_limits().memory / 1e6:,.0f} MB of free memory'
+  return f'{describe(most_workers())}{quota}, {free}'
+
+
+def take_device(index: int) -> None:
+  """Gives this process, a worker, a GPU or, on Linux, a core.
+
+  Args:
+    index: The number of the worker, from 0. If there are more workers than
+      devices, several workers share one.
+  """
+  if uuids := os.environ.get(parent.GPUS):
+    uuids = uuids.split(',')
+    os.environ['CUDA_VISIBLE_DEVICES'] = uuids[index % len(uuids)]
+  elif hasattr(os, 'sched_setaffinity'):  # Linux only.
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[index % len(cores)]})
 
 
 def describe(num_workers: int) -> str:

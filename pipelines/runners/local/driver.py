@@ -1,14 +1,20 @@
 """The driver process of a local build, which runs the pipeline on FnApiRunner.
 
-`launch` starts it as `python -m pipelines.runners.local.driver PARENT WORKERS
-STAGING...`, with its own process id, the number of workers and the staging
-folders of the datasets.
+`launch` starts it as `python -m pipelines.runners.local.driver PARENT WORKERS`,
+with its own process id and the number of workers. When the build is planned, it
+writes the staging folders of the datasets, as JSON, to the driver's input.
 """
+
+import gc
+
+if __name__ == '__main__':
+  # Almost all objects that the imports make stay. To look for garbage among
+  # them again and again would take a fifth of their time.
+  gc.disable()
 
 import json
 import logging
 import os
-import shlex
 import sys
 import threading
 import traceback
@@ -16,14 +22,11 @@ import traceback
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
-from linac_config import processes
 from pipelines.errors import reason_of
-from pipelines.files import lock
-from pipelines.runners.local import parent
+from pipelines.files import lock, storage
+from pipelines.runners.local import parent, workers
 from pipelines.runners.local.parent import (
-  DRIVER_PID,
   GPUS,
   LOG_LEVEL,
   WORKER_DIED,
@@ -38,33 +41,36 @@ def main(argv: list[str]) -> None:
   The reason of a failure, which ends this process, or the totals of the metrics
   go to the process that started this one.
   """
-  caller, num_workers, *stagings = argv
-  lock.share()
-  parent.end_with(int(caller))
-  os.environ[DRIVER_PID] = str(os.getpid())
+  caller, num_workers = map(int, argv)
+  # Workers share the memory of those objects as long as nobody looks there.
+  gc.freeze()
+  gc.enable()
+  waiting = workers.start(num_workers)
+  if not (planned := sys.stdin.read()):
+    return  # The build ended before it had a plan.
+  stagings = json.loads(planned)
+  folders = [str(storage.path(staging).parent) for staging in stagings]
+  lock.share(folders)
+  parent.end_with(caller)
   threading.excepthook = _end_when_a_thread_died
   # Beam would advise another running mode, since it does not know that this
   # environment starts a process for each worker.
   logging.getLogger('apache_beam.runners.portability').setLevel(logging.ERROR)
 
-  # Workers inherit this process's environment.
-  command, _ = processes.python_module('pipelines.runners.local.worker')
   runner = FnApiRunner(
-    default_environment=SubprocessSDKEnvironment.from_command_string(
-      f'exec {shlex.join(command)}'
-    )
+    default_environment=workers.environment(waiting, folders)
   )
   level = os.environ[LOG_LEVEL]
   logging.getLogger().setLevel(level)
   options = PipelineOptions(
     [],
-    direct_num_workers=int(num_workers),
+    direct_num_workers=num_workers,
     default_sdk_harness_log_level=level,
   )
   try:
     with beam.Pipeline(runner=runner, options=options) as root:
-      workers = Workers(bool(os.environ[GPUS]), int(num_workers))
-      build_datasets(root, stagings, workers)
+      fitting = Workers(bool(os.environ[GPUS]), num_workers)
+      build_datasets(root, stagings, fitting)
   except Exception as error:
     traceback.print_exc()
     parent.fail(reason_of(error))

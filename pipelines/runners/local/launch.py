@@ -13,13 +13,13 @@ import signal
 import subprocess
 import tempfile
 import threading
-import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import IO
 
 from linac_config import processes
 from pipelines.errors import BuildError, printable
-from pipelines.files import lock, storage
+from pipelines.files import storage
 from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.runners.local import devices
 from pipelines.runners.local.parent import (
@@ -37,14 +37,47 @@ _TAIL = 200
 _LOGGER = logging.getLogger(__name__)
 
 
+@contextlib.contextmanager
+def started(num_workers: int) -> Iterator[subprocess.Popen]:
+  """Starts a driver, which waits for `run`; ends it with the `with` block.
+
+  It starts in a process group of its own, and its workers with it. They import
+  Beam and JAX while this process plans the build.
+
+  Args:
+    num_workers: The number of worker processes.
+  """
+  command, imports = processes.python_module(
+    'pipelines.runners.local.driver', os.getpid(), num_workers
+  )
+  with subprocess.Popen(
+    command,
+    env=os.environ | environment() | imports,
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    # Ctrl-C then reaches only this process, which ends the others.
+    start_new_session=True,
+  ) as driver:
+    try:
+      yield driver
+    finally:
+      if driver.returncode is None:
+        _end(driver)
+
+
 def run(
-  plans: list[DatasetPlan], num_workers: int, progress: Progress
+  driver: subprocess.Popen,
+  num_workers: int,
+  plans: list[DatasetPlan],
+  progress: Progress,
 ) -> Counter[str]:
   """Builds datasets whose plans are saved in their staging folders.
 
   Args:
+    driver: The driver that `started` made.
+    num_workers: The number of its workers.
     plans: The plans of the datasets.
-    num_workers: The number of worker processes.
     progress: The progress bar to update.
 
   Returns:
@@ -59,7 +92,6 @@ def run(
   messages = {REASON: '', METRICS: '{}'}
   tail = collections.deque(maxlen=_TAIL)
   with open(log, 'wb', buffering=0) as log_file:
-    driver = _start(plans, num_workers)
     keeper = threading.Thread(
       target=_keep_log,
       args=(driver.stdout, log_file, messages, tail),
@@ -67,8 +99,8 @@ def run(
     )
     try:
       keeper.start()
-      while driver.poll() is None:
-        time.sleep(0.3)
+      _send(driver, plans)
+      while _is_running(driver):
         progress.update()
     except KeyboardInterrupt:
       _remove_temporary(log, plans)
@@ -173,31 +205,27 @@ def _keep_log(
         tail.append(text)
 
 
-def _start(plans: list[DatasetPlan], num_workers: int) -> subprocess.Popen:
-  """Starts the driver in a process group of its own."""
-  arguments = [os.getpid(), num_workers, *(plan.staging for plan in plans)]
-  command, imports = processes.python_module(
-    'pipelines.runners.local.driver', *arguments
-  )
-  return subprocess.Popen(
-    command,
-    env=os.environ | environment(plans) | imports,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.STDOUT,
-    # Ctrl-C then reaches only this process, which ends the others.
-    start_new_session=True,
-  )
+def _send(driver: subprocess.Popen, plans: list[DatasetPlan]) -> None:
+  """Tells the driver what to build."""
+  stagings = json.dumps([str(plan.staging) for plan in plans])
+  # If the driver has ended already, its output says why.
+  with contextlib.suppress(BrokenPipeError), driver.stdin:
+    driver.stdin.write(stagings.encode())
 
 
-def environment(plans: list[DatasetPlan]) -> dict[str, str]:
-  """The environment variables for the processes of a build.
+def _is_running(driver: subprocess.Popen) -> bool:
+  """Waits a moment; whether the driver runs after that."""
+  try:
+    driver.wait(timeout=0.3)
+  except subprocess.TimeoutExpired:
+    return True
+  return False
 
-  Args:
-    plans: The plans of the datasets.
-  """
+
+def environment() -> dict[str, str]:
+  """The environment variables for the processes of a build."""
   return {
     **processes.past_proxies(),
-    lock.FOLDERS: json.dumps([str(plan.staging.parent) for plan in plans]),
     # TFDS then uses this project's client for buckets, not TensorFlow's.
     'EPATH_USE_TF': 'false',
     # There is a worker per core, so threads of libraries would only compete.

@@ -12,10 +12,8 @@ from typing import NoReturn
 
 import psutil
 
-# Environment variables of workers. The first one holds their driver's process
-# id.
-DRIVER_PID = 'LINAC_DRIVER_PID'
-# The UUIDs of the GPUs to distribute among workers, separated by commas.
+# Environment variables of drivers and workers: the UUIDs of the GPUs to
+# distribute among workers, separated by commas.
 GPUS = 'LINAC_GPUS'
 # The least severe messages that they log, INFO or WARNING.
 LOG_LEVEL = 'LINAC_LOG_LEVEL'

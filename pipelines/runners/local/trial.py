@@ -66,7 +66,7 @@ def run(plan: DatasetPlan) -> Trial:
     )
     child = subprocess.run(
       command,
-      env=os.environ | launch.environment([small]) | imports,
+      env=os.environ | launch.environment() | imports,
       capture_output=True,
       encoding='utf-8',
     )
@@ -88,9 +88,7 @@ def num_images() -> int:
 
 def main(staging: str) -> None:
   """Fits and writes the images of a saved plan; prints a `Trial` as JSON."""
-  from pipelines.runners.local.worker import take_device
-
-  take_device(0)
+  devices.take_device(0)
   # These import JAX, which must see only the device of this process.
   from pipelines.worker.device import images_per_batch
   from pipelines.worker.fit_examples import fit_examples

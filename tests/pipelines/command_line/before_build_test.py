@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 
@@ -37,6 +38,15 @@ def test_the_printed_command_names_the_keys_file_in_full(
   printed = capsys.readouterr().out
   assert f'--private_key_file={tmp_path}/key.txt' in printed
   assert plan.private_key.file == f'{tmp_path}/key.txt'
+
+
+def test_the_time_is_a_range_because_cores_differ(lab, capsys):
+  argv = [f'--data_dir={lab.data_dir}', '--source=sample', '--seed=4']
+  announced(options.parse(argv))
+  found = re.search(
+    r'  time     ([\d.]+) to ([\d.]+) s on ', capsys.readouterr().out
+  )
+  assert 2 < float(found[2]) / float(found[1]) < 4
 
 
 def test_unfinished_builds_of_another_version_cannot_be_continued(lab, capsys):

@@ -22,23 +22,22 @@ with lock.only_build_in(pathlib.Path(sys.argv[1])):
   print('held', flush=True)
   sys.stdin.read()
 """
-# A program that shares the lock, as a worker does, until its input ends. Then
-# it makes the file that its argument names.
+# A program that shares locks, as a worker does, until its input ends. Then it
+# makes the file that its first argument names.
 SHARE = """
 import pathlib, sys
 from pipelines.files import lock
-lock.share()
+lock.share(sys.argv[2:])
 print('shared', flush=True)
 sys.stdin.read()
 pathlib.Path(sys.argv[1]).touch()
 """
 
 
-def start(code: str, argument: pathlib.Path, **environment) -> subprocess.Popen:
+def start(code: str, *arguments: pathlib.Path) -> subprocess.Popen:
   """Starts a process, and waits for the line it prints once it has the lock."""
   process = subprocess.Popen(
-    [sys.executable, '-c', code, str(argument)],
-    env=os.environ | environment,
+    [sys.executable, '-c', code, *map(str, arguments)],
     stdin=subprocess.PIPE,
     stdout=subprocess.PIPE,
     text=True,
@@ -101,7 +100,7 @@ def test_a_build_waits_for_the_workers_of_a_dead_one(
 ):
   ended = tmp_path / 'ended'
   with start(HOLD, folder) as holder:
-    worker = start(SHARE, ended, **{lock.FOLDERS: json.dumps([str(folder)])})
+    worker = start(SHARE, ended, folder)
     holder.kill()
   with worker:
     with monkeypatch.context() as patch:
@@ -119,8 +118,7 @@ def test_a_worker_holds_the_locks_of_all_its_datasets(
   monkeypatch.setattr(lock, '_PATIENCE', 0)
   folders = [folder, folder.with_name('with a\nnewline')]
   with start(HOLD, folders[0]) as first, start(HOLD, folders[1]) as second:
-    both = json.dumps(list(map(str, folders)))
-    worker = start(SHARE, tmp_path / 'ended', **{lock.FOLDERS: both})
+    worker = start(SHARE, tmp_path / 'ended', *folders)
     first.kill()
     second.kill()
   with worker:
@@ -130,12 +128,11 @@ def test_a_worker_holds_the_locks_of_all_its_datasets(
     worker.stdin.close()
 
 
-def test_a_worker_does_not_join_another_build(folder, monkeypatch):
+def test_a_worker_does_not_join_another_build(folder):
   """A worker may start so late that its own build has ended."""
-  monkeypatch.setenv(lock.FOLDERS, json.dumps([str(folder)]))
   folder.mkdir(parents=True)
   handle = os.open(folder, os.O_RDONLY)
   fcntl.flock(handle, fcntl.LOCK_EX)
   with pytest.raises(BlockingIOError):
-    lock.share()
+    lock.share([str(folder)])
   os.close(handle)

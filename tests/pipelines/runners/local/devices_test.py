@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from pipelines.runners.local import devices, parent, worker
+from pipelines.runners.local import devices, parent
 
 # As nvidia-smi prints it.
 TABLE = """\
@@ -35,6 +35,6 @@ def test_a_worker_takes_the_gpu_of_its_number(monkeypatch):
   monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
   monkeypatch.setenv(parent.GPUS, 'GPU-5e1f,GPU-77aa')
   cores = os.sched_getaffinity(0)
-  worker.take_device(1)
+  devices.take_device(1)
   assert os.environ['CUDA_VISIBLE_DEVICES'] == 'GPU-77aa'
   assert os.sched_getaffinity(0) == cores

@@ -1,13 +1,11 @@
 """Tests that a driver which fails ends at once, whatever its threads do."""
 
-import json
 import os
 import subprocess
 import sys
 
 import pytest
 
-from pipelines.files import lock
 from pipelines.runners.local import parent
 
 PROGRAM = """
@@ -36,10 +34,11 @@ driver.main([str(os.getppid()), '1'])
 @pytest.mark.parametrize('function', ['fails', 'fails_in_a_thread'])
 def test_a_driver_that_has_told_its_reason_is_gone(function):
   # Beam and gRPC have objects that wait for threads which never started.
-  variables = {lock.FOLDERS: json.dumps([]), parent.LOG_LEVEL: 'WARNING'}
+  variables = {parent.LOG_LEVEL: 'WARNING', parent.GPUS: ''}
   driver = subprocess.run(
     [sys.executable, '-c', PROGRAM.format(function=function)],
-    env=os.environ | variables | {parent.GPUS: ''},
+    env=os.environ | variables,
+    input='[]',
     capture_output=True,
     text=True,
     timeout=60,
