@@ -74,6 +74,8 @@ CASES = {
 
 
 def compile_driver(folder: pathlib.Path, *flags: str) -> None:
+  if not COMPILER:
+    pytest.skip('there is no g++')
   run_compiler(
     [
       *(*COMPILER, *COMMON_FLAGS, '-march=x86-64-v3', '-Wno-unknown-pragmas'),
@@ -88,8 +90,6 @@ def compile_driver(folder: pathlib.Path, *flags: str) -> None:
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory) -> pathlib.Path:
   """A folder with the program `call_kernel` and the driver."""
-  if not COMPILER:
-    pytest.skip('there is no g++')
   folder = tmp_path_factory.mktemp('cuda')
   compile_driver(folder)
   file = library.path()
