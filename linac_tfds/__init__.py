@@ -10,11 +10,9 @@ from linac_config import shadowed
 
 try:
   from linac_config.config import LinacConfig
+  from linac_tfds.builder_config import LinacBuilderConfig
   from linac_tfds.cifar10_linac.cifar10_linac_dataset_builder import (
     Builder as Cifar10Linac,
-  )
-  from linac_tfds.cifar10_linac.cifar10_linac_dataset_builder import (
-    LinacBuilderConfig,
   )
   from linac_tfds.sample.sample_dataset_builder import Builder as Sample
 except Exception as error:  # A user's `queue.py` can raise any exception.

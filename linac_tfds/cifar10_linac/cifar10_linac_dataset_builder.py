@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import tensorflow_datasets as tfds
 
-from linac_config import (
-  KeylessConfig,
-  LinacConfig,
-  config_names,
-  paths,
-  reproducibility,
-)
+from linac_config import LinacConfig, paths
+from linac_config.config_names import parse_config_name
 from linac_tfds import build_options, build_process, schema, sources
+from linac_tfds.builder_config import LinacBuilderConfig, NamedConfigs
 
 _LICENSE = (
   "Images and labels: as their source is licensed; CIFAR-10's page names no "
@@ -20,64 +16,6 @@ _LICENSE = (
 
 # This environment variable holds the key for private configs.
 _PRIVATE_KEY = 'LINAC_PRIVATE_KEY'
-
-
-class LinacBuilderConfig(tfds.core.BuilderConfig):
-  """A config of the dataset: a source and a transform.
-
-  Its name holds both (see `linac_config.config_names`), unless its key is
-  private.
-
-  Attributes:
-    source: The TFDS name of the image dataset to fit, `DATASET` or
-      `DATASET/CONFIG`.
-    linac: The transform, a `LinacConfig`. If the key is private, this is a
-      `KeylessConfig`, which has no seed.
-    private: Whether the key is a secret, which is passed only to a build.
-  """
-
-  def __init__(
-    self,
-    *,
-    source: str = config_names.DEFAULT_SOURCE,
-    private_name: str | None = None,
-    dataset_version: str | None = None,
-    **fields,
-  ):
-    """Makes a config from fields of `LinacConfig` as keyword arguments.
-
-    Args:
-      source: The TFDS name of the image dataset to fit.
-      private_name: The name of a config with a private key. Such a config takes
-        no `seed`.
-      dataset_version: The version of the dataset, which decides the config's
-        name, or None for the present one.
-      **fields: The fields of `LinacConfig` that differ from the defaults.
-
-    Raises:
-      ValueError: if the name or a field is not valid. The message names the
-        value.
-    """
-    self.source = source
-    self.private = private_name is not None
-    if self.private:
-      config_names.check_private_name(private_name)
-      if 'seed' in fields:
-        raise ValueError(
-          f'config_name={private_name!r} is of a private key; leave out seed.'
-        )
-      self.linac = KeylessConfig(**fields)
-      name, key = private_name, 'a private key'
-    else:
-      self.linac = LinacConfig(**fields)
-      name = config_names.config_name(source, self.linac, dataset_version)
-      key = f'the key {self.linac.seed}'
-    super().__init__(
-      name=name,
-      description=f'{source} under {key}, fitted in {self.linac.precision} '
-      f'with {self.linac.arithmetic} arithmetic. '
-      f'{reproducibility.promise(self.linac)}',
-    )
 
 
 class Builder(tfds.core.dataset_builder.FileReaderBuilder):
@@ -101,6 +39,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     'config with other arithmetic says so, as in seed_3+arithmetic_xla.',
   }
   BUILDER_CONFIGS = [LinacBuilderConfig()]  # noqa: RUF012
+  builder_configs = NamedConfigs({c.name: c for c in BUILDER_CONFIGS})
 
   def __init__(
     self,
@@ -167,7 +106,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     The name need not be registered, but it must be valid.
     """
     version = version and str(version)
-    source, config = config_names.parse_config_name(name, version)
+    source, config = parse_config_name(name, version)
     registered = cls.builder_configs.get(name)
     if registered and registered.linac == config:
       return registered
@@ -215,6 +154,15 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
       license=_LICENSE,
       metadata=tfds.core.MetadataDict(),
       disable_shuffling=True,
+    )
+
+  def _as_dataset(self, split, *, read_config, shuffle_files, **kwargs):
+    # Who asks for another order gets it; TFDS would refuse it because the
+    # dataset has an order.
+    if shuffle_files:
+      read_config = read_config.replace(enable_ordering_guard=False)
+    return super()._as_dataset(
+      split, read_config=read_config, shuffle_files=shuffle_files, **kwargs
     )
 
   def download_and_prepare(

@@ -162,6 +162,46 @@ def test_load(data_dir):
   assert info.metadata['config']['seed'] == 3
 
 
+def ids(dataset):
+  return [e['id'].decode() for e in tfds.as_numpy(dataset)]
+
+
+@pytest.mark.parametrize('seed', [None, 1])
+def test_files_are_shuffled_on_demand(data_dir, seed):
+  shuffled = tfds.load(
+    NAME,
+    split='train',
+    data_dir=data_dir,
+    shuffle_files=True,
+    read_config=tfds.ReadConfig(shuffle_seed=seed),
+  )
+  in_order = ids(tfds.load(NAME, split='train', data_dir=data_dir))
+  assert in_order == [f'train_{i:05d}' for i in range(100)]
+  # All ids come once. Without a seed, any order may come, this one too.
+  assert sorted(ids(shuffled)) == in_order
+  assert seed is None or ids(shuffled) != in_order
+
+
+@pytest.mark.parametrize(
+  'open_dataset',
+  [
+    lambda folder: tfds.builder(f'{NAME}:2.0.0', data_dir=folder),
+    lambda folder: tfds.builder_from_directory(folder / NAME / '2.0.0'),
+  ],
+)
+def test_files_that_are_read_without_the_code_need_a_read_config(
+  data_dir, open_dataset
+):
+  builder = open_dataset(data_dir)
+  with pytest.raises(ValueError, match='ordered dataset'):
+    builder.as_dataset(split='train', shuffle_files=True)
+  read_config = tfds.ReadConfig(shuffle_seed=1, enable_ordering_guard=False)
+  shuffled = builder.as_dataset(
+    split='train', shuffle_files=True, read_config=read_config
+  )
+  assert ids(shuffled) != sorted(ids(shuffled))
+
+
 def test_subsplits_and_supervised_pairs(data_dir):
   pairs = tfds.load(
     NAME,

@@ -1,0 +1,85 @@
+"""The configs of `cifar10_linac`, one for every source and transform."""
+
+from __future__ import annotations
+
+import tensorflow_datasets as tfds
+
+from linac_config import (
+  KeylessConfig,
+  LinacConfig,
+  config_names,
+  reproducibility,
+)
+
+
+class LinacBuilderConfig(tfds.core.BuilderConfig):
+  """A config of the dataset: a source and a transform.
+
+  Its name holds both (see `linac_config.config_names`), unless its key is
+  private.
+
+  Attributes:
+    source: The TFDS name of the image dataset to fit, `DATASET` or
+      `DATASET/CONFIG`.
+    linac: The transform, a `LinacConfig`. If the key is private, this is a
+      `KeylessConfig`, which has no seed.
+    private: Whether the key is a secret, which is passed only to a build.
+  """
+
+  def __init__(
+    self,
+    *,
+    source: str = config_names.DEFAULT_SOURCE,
+    private_name: str | None = None,
+    dataset_version: str | None = None,
+    **fields,
+  ):
+    """Makes a config from fields of `LinacConfig` as keyword arguments.
+
+    Args:
+      source: The TFDS name of the image dataset to fit.
+      private_name: The name of a config with a private key. Such a config takes
+        no `seed`.
+      dataset_version: The version of the dataset, which decides the config's
+        name, or None for the present one.
+      **fields: The fields of `LinacConfig` that differ from the defaults.
+
+    Raises:
+      ValueError: if the name or a field is not valid. The message names the
+        value.
+    """
+    self.source = source
+    self.private = private_name is not None
+    if self.private:
+      config_names.check_private_name(private_name)
+      if 'seed' in fields:
+        raise ValueError(
+          f'config_name={private_name!r} is of a private key; leave out seed.'
+        )
+      self.linac = KeylessConfig(**fields)
+      name, key = private_name, 'a private key'
+    else:
+      self.linac = LinacConfig(**fields)
+      name = config_names.config_name(source, self.linac, dataset_version)
+      key = f'the key {self.linac.seed}'
+    super().__init__(
+      name=name,
+      description=f'{source} under {key}, fitted in {self.linac.precision} '
+      f'with {self.linac.arithmetic} arithmetic. '
+      f'{reproducibility.promise(self.linac)}',
+    )
+
+
+class NamedConfigs(dict):
+  """The registered configs by name; it contains every valid name.
+
+  TFDS asks whether a name is in it. If not, TFDS reads files without the code
+  of the builder, which knows how to shuffle them.
+  """
+
+  def __contains__(self, name: str) -> bool:
+    try:
+      config_names.parse_config_name(name)
+    except ValueError:
+      return False
+    return True
