@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
+import inspect
+from collections.abc import Iterable
+
 import tensorflow_datasets as tfds
 
 from linac_config import (
@@ -45,9 +50,11 @@ class LinacBuilderConfig(tfds.core.BuilderConfig):
       **fields: The fields of `LinacConfig` that differ from the defaults.
 
     Raises:
+      TypeError: if there is no such field. The message suggests another name.
       ValueError: if the name or a field is not valid. The message names the
         value.
     """
+    check_fields(fields, type(self))
     self.source = source
     self.private = private_name is not None
     if self.private:
@@ -68,6 +75,30 @@ class LinacBuilderConfig(tfds.core.BuilderConfig):
       f'with {self.linac.arithmetic} arithmetic. '
       f'{reproducibility.promise(self.linac)}',
     )
+
+
+def check_fields(names: Iterable[str], kind: type) -> None:
+  """Refuses names that are no fields of `LinacConfig`.
+
+  Args:
+    names: The names of the arguments.
+    kind: The class whose constructor got them. Its own arguments are suggested,
+      too.
+
+  Raises:
+    TypeError: if a name is unknown.
+  """
+  fields = [f.name for f in dataclasses.fields(LinacConfig)]
+  for name in names:
+    if name not in fields:
+      known = [*fields, *inspect.signature(kind).parameters]
+      near = difflib.get_close_matches(name, known, 1)
+      advice = (
+        f'did you mean {near[0]}?'
+        if near
+        else f'fields of the transform are {", ".join(fields)}.'
+      )
+      raise TypeError(f'The argument {name!r} is unknown; {advice}')
 
 
 class NamedConfigs(dict):

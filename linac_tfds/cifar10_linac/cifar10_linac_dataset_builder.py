@@ -7,7 +7,11 @@ import tensorflow_datasets as tfds
 from linac_config import LinacConfig, paths
 from linac_config.config_names import parse_config_name
 from linac_tfds import build_options, build_process, schema, sources
-from linac_tfds.builder_config import LinacBuilderConfig, NamedConfigs
+from linac_tfds.builder_config import (
+  LinacBuilderConfig,
+  NamedConfigs,
+  check_fields,
+)
 
 _LICENSE = (
   "Images and labels: as their source is licensed; CIFAR-10's page names no "
@@ -45,20 +49,24 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     self,
     *,
     config: str | LinacConfig | tfds.core.BuilderConfig | None = None,
-    seed: int | None = None,
+    source: str | None = None,
+    version: str | tfds.core.Version | None = None,
     data_dir: str | None = None,
     source_data_dir: str | None = None,
     image_feature: str = 'image',
     label_feature: str = 'label',
     file_format: str | None = None,
-    **kwargs,
+    **fields,
   ):
     """Constructs the builder.
+
+    The config is either `config`, or made of `source` and `fields`.
 
     Args:
       config: The name of a config, a `LinacBuilderConfig`, or a `LinacConfig`,
         which is used with CIFAR-10.
-      seed: A short form of the config `seed_N`.
+      source: The TFDS name of the image dataset to fit, by default CIFAR-10.
+      version: The version of the dataset.
       data_dir: The root folder for datasets. The default is TFDS's own. Here
         and in `source_data_dir`, a relative path is relative to the folder that
         is the current one now, also after a later `os.chdir`.
@@ -70,16 +78,22 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
       label_feature: The name of the source's feature with the classes.
       file_format: The format of the dataset's files: `'tfrecord'` (the default,
         for `tfds.load`) or `'array_record'` (for `tfds.data_source`).
-      **kwargs: Other arguments of TFDS's builders, such as `version`.
+      **fields: The fields of `LinacConfig` that differ from the defaults, such
+        as `seed=3, precision='float64'`.
 
     Raises:
-      ValueError: if the config or the seed is not valid, if both are given, or
+      TypeError: if an argument is unknown. The message suggests another name.
+      ValueError: if the config or a field is not valid, if both are given, or
         if a folder starts with `~` and the home folder is not known.
     """
-    if seed is not None:
-      if config is not None:
-        raise ValueError(f'Pass either config={config!r} or seed={seed!r}.')
-      config = LinacBuilderConfig(seed=seed)
+    check_fields(fields, type(self))
+    if source is not None:
+      fields['source'] = source
+    if fields and config is not None:
+      name, value = next(iter(fields.items()))
+      raise ValueError(f'Pass either config={config!r} or {name}={value!r}.')
+    if fields:
+      config = LinacBuilderConfig(**fields)
     if isinstance(config, LinacConfig):
       config = LinacBuilderConfig(**vars(config))
     if isinstance(config, LinacBuilderConfig) and not config.private:
@@ -89,7 +103,10 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     self.source_data_dir = source_data_dir
     self.image_feature, self.label_feature = image_feature, label_feature
     super().__init__(
-      config=config, data_dir=data_dir, file_format=file_format, **kwargs
+      config=config,
+      version=version,
+      data_dir=data_dir,
+      file_format=file_format,
     )
     self._original_state.update(
       data_dir=self._data_dir_root,

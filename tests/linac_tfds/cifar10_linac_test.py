@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import shlex
 import subprocess
 import sys
@@ -64,6 +65,17 @@ def data_dir(tmp_path_factory):
       'seed_-2314326399425823309',
     ),
     ('cifar10_linac/seed_42:2.0.0', {}, 'seed_42'),
+    (
+      'cifar10_linac',
+      {'seed': 3, 'source': 'sample', 'num_epochs': 2},
+      'sample_seed_3+num_epochs_2',
+    ),
+    ('cifar10_linac/seed=3,source=sample', {}, 'sample_seed_3'),
+    (
+      'cifar10_linac',
+      {'precision': 'float64', 'mean': 0.5, 'std': (0.5,), 'source': 'mnist'},
+      'mnist_seed_-2314326399425823309_f64+mean_0.5+std_0.5',
+    ),
     ('cifar10_linac', {'config': LinacConfig(seed=42)}, 'seed_42'),
   ],
 )
@@ -102,6 +114,9 @@ def test_the_sample_is_found_in_another_format(tmp_path):
     ({'seed': 1.5}, 'seed=1.5 must be an integer'),
     ({'seed': 2**63}, '64-bit'),
     ({'seed': 1, 'config': 'seed_1'}, 'either'),
+    ({'num_epochs': 2, 'config': 'seed_1'}, 'either'),
+    ({'source': 'sample', 'config': 'seed_1'}, 'either'),
+    ({'num_epochs': 0}, 'num_epochs=0'),
     ({'config': 'nosuch_seed_1'}, "source='nosuch' is no dataset"),
     ({'config': 'cifar10_linac_seed_1'}, 'holds representations'),
   ],
@@ -109,6 +124,26 @@ def test_the_sample_is_found_in_another_format(tmp_path):
 def test_what_is_no_config_is_refused(tmp_path, arguments, message):
   with pytest.raises(ValueError, match=f'(?i){message}'):
     tfds.builder('cifar10_linac', data_dir=tmp_path, **arguments)
+
+
+@pytest.mark.parametrize(
+  ('name', 'suggestion'),
+  [
+    ('num_epoch', 'did you mean num_epochs?'),
+    ('source_dir', 'did you mean source_data_dir?'),
+    ('sauce', 'did you mean source?'),
+    ('zzz', 'fields of the transform are key_derivation, '),
+  ],
+)
+def test_an_unknown_argument_gets_a_suggestion(tmp_path, name, suggestion):
+  message = re.escape(f"The argument '{name}' is unknown; {suggestion}")
+  with pytest.raises(TypeError, match=message):
+    tfds.builder('cifar10_linac', data_dir=tmp_path, **{name: 1})
+
+
+def test_a_config_object_suggests_fields_too():
+  with pytest.raises(TypeError, match=r'did you mean private_name\?'):
+    LinacBuilderConfig(private_nam='mine')
 
 
 @pytest.mark.parametrize(
