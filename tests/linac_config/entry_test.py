@@ -149,7 +149,6 @@ OTHERS = {
   'transforms/canonical/cuda/program.py',
   'pipelines/runners/local/driver.py',
   'pipelines/runners/local/trial.py',
-  'pipelines/runners/local/worker.py',
 }
 
 
