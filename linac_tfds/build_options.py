@@ -11,6 +11,32 @@ import tensorflow_datasets as tfds
 
 from linac_config import KeylessConfig, config_names
 
+_SHARDS = (
+  'The number of shards follows from `linac build --examples_per_shard`; '
+  'use that.'
+)
+_PREPARE = 'If the source needs it, prepare the source first, and leave it out.'
+# For each setting of TFDS that a build cannot respect, what to do instead.
+_REFUSED = {
+  'num_shards': _SHARDS,
+  'min_shard_size': _SHARDS,
+  'max_shard_size': _SHARDS,
+  'nondeterministic_order': 'Files hold the examples in the order of the '
+  'source, whatever runner makes them; leave it out.',
+  'ignore_duplicates': 'Each image of the source has its own id; leave it out.',
+  'compute_stats': 'Statistics are in metadata.json; leave it out.',
+  'extract_dir': _PREPARE,
+  'manual_dir': _PREPARE,
+  'register_checksums': _PREPARE,
+  'force_checksums_validation': _PREPARE,
+  'verify_ssl': _PREPARE,
+  'override_max_simultaneous_downloads': _PREPARE,
+}
+_MODES = (
+  tfds.GenerateMode.REUSE_DATASET_IF_EXISTS,
+  tfds.GenerateMode.REUSE_CACHE_IF_EXISTS,
+)
+
 
 def builder_options(
   source: str, config: KeylessConfig, private_name: str | None
@@ -36,12 +62,13 @@ def builder_options(
 def download_options(
   download_config: tfds.download.DownloadConfig,
 ) -> list[str]:
-  """Returns the options for those settings of TFDS that a build respects.
+  """Returns the options for the settings of TFDS.
 
   Raises:
-    ValueError: if a setting cannot be written as an option. The message names
-      the setting.
+    ValueError: if a build cannot respect a setting, or if it cannot be written
+      as an option. The message names the setting.
   """
+  _check(download_config)
   options = []
   if (limit := download_config.max_examples_per_split) is not None:
     options += [f'--max_examples_per_split={limit}']
@@ -53,6 +80,21 @@ def download_options(
   if download_config.beam_options is not None:
     options += beam_flags(download_config.beam_options, runner is None)
   return options
+
+
+def _check(config: tfds.download.DownloadConfig) -> None:
+  """Raises ValueError if a setting differs from TFDS's default in vain."""
+  for field in dataclasses.fields(config):
+    value = getattr(config, field.name)
+    if field.name in _REFUSED and value != field.default:
+      raise ValueError(
+        f'{field.name}={value!r} is not possible. {_REFUSED[field.name]}'
+      )
+  if config.download_mode not in _MODES:
+    raise ValueError(
+      f'download_mode={config.download_mode} is not possible; choose one of '
+      f'{", ".join(map(str, _MODES))}.'
+    )
 
 
 def path_options(**paths: str | os.PathLike | None) -> list[str]:

@@ -84,7 +84,8 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     Raises:
       TypeError: if an argument is unknown. The message suggests another name.
       ValueError: if the config or a field is not valid, if both are given, or
-        if a folder starts with `~` and the home folder is not known.
+        if a folder starts with `~` and the home folder is not known, or if
+        the dataset is there in another format.
     """
     check_fields(fields, type(self))
     if source is not None:
@@ -106,8 +107,9 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
       config=config,
       version=version,
       data_dir=data_dir,
-      file_format=file_format,
     )
+    if file_format is not None:
+      self._set_file_format(file_format)
     self._original_state.update(
       data_dir=self._data_dir_root,
       source_data_dir=source_data_dir,
@@ -115,6 +117,19 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
       label_feature=label_feature,
       file_format=file_format,
     )
+
+  def _set_file_format(self, file_format: str | tfds.core.FileFormat) -> None:
+    wanted = tfds.core.FileFormat.from_value(file_format)
+    if not self.prepared:
+      self.info.set_file_format(wanted, override=True)
+    elif self.info.file_format != wanted:
+      raise ValueError(
+        f'file_format={wanted.file_suffix!r} is not that of '
+        f'{self.info.full_name}, which is stored as '
+        f'{self.info.file_format.file_suffix} in {self.data_path}. Leave it '
+        'out to read the dataset, or replace the dataset with `linac build '
+        f'--overwrite --file_format={wanted.file_suffix}`.'
+      )
 
   @classmethod
   def get_builder_config(cls, name: str, version=None) -> LinacBuilderConfig:
@@ -204,9 +219,9 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
       download_dir: The folder for downloaded files of the source.
       download_config: The settings of TFDS. The build respects
         `max_examples_per_split`, `download_mode`, `beam_runner` and
-        `beam_options`. If the runner is an object, the build uses its class
-        without its arguments. Beam's options must have values that can be
-        written on a command line.
+        `beam_options`, and refuses the others. If the runner is an object, the
+        build uses its class without its arguments. Beam's options must have
+        values that can be written on a command line.
       file_format: The format of the dataset's files, see the constructor.
       permissions: Ignored; the permissions of files follow the umask.
 
@@ -219,8 +234,9 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     if _is_mocked():
       return
     download_config = download_config or tfds.download.DownloadConfig()
+    settings = build_options.download_options(download_config)
     overwrite = download_config.download_mode.overwrite_dataset
-    limit = download_config.max_examples_per_split
+    limit = download_config.max_examples_per_split is not None
     if self.prepared and not (overwrite or limit or file_format):
       return
     config = self.builder_config
@@ -241,7 +257,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
       f'--file_format={file_format.file_suffix}',
       '--wait',
     ]
-    options += build_options.download_options(download_config)
+    options += settings
     # Only a config with a private key may see the key.
     build_process.build(options, () if config.private else (_PRIVATE_KEY,))
     self.info.read_from_directory(self.data_dir)

@@ -1,5 +1,7 @@
 """Tests that a builder's arguments become the same command-line options."""
 
+import dataclasses
+
 import pytest
 import tensorflow_datasets as tfds
 from apache_beam.options.pipeline_options import (
@@ -12,7 +14,7 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from linac_config import LinacConfig
-from linac_tfds import LinacBuilderConfig
+from linac_tfds import LinacBuilderConfig, build_options
 from linac_tfds.build_options import (
   beam_flags,
   builder_options,
@@ -69,6 +71,34 @@ def test_settings_and_paths(tmp_path):
   assert found.data_dir == str(tmp_path)
   assert found.source_data_dir is None
   assert download_options(Config()) == []
+
+
+@pytest.mark.parametrize(
+  ('settings', 'advice'),
+  [
+    ({'num_shards': 3}, 'num_shards=3 .*--examples_per_shard'),
+    ({'max_shard_size': 1 << 20}, 'max_shard_size=.*--examples_per_shard'),
+    ({'nondeterministic_order': True}, 'order of the source'),
+    ({'manual_dir': '/d'}, 'manual_dir=.*prepare the source'),
+    (
+      {'download_mode': tfds.GenerateMode.UPDATE_DATASET_INFO},
+      'download_mode=.*reuse_cache_if_exists',
+    ),
+  ],
+)
+def test_settings_that_a_build_cannot_respect_are_refused(settings, advice):
+  with pytest.raises(ValueError, match=advice):
+    download_options(Config(**settings))
+
+
+def test_no_setting_of_tfds_is_ignored():
+  respected = {
+    *('max_examples_per_split', 'download_mode', 'beam_runner'),
+    'beam_options',
+    'try_download_gcs',  # There is no copy of the dataset on GCS.
+  }
+  names = {field.name for field in dataclasses.fields(Config)}
+  assert names == respected | build_options._REFUSED.keys()
 
 
 class Runner:

@@ -10,6 +10,8 @@ import sys
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from tensorflow_datasets.scripts.cli import build as tfds_build
+from tensorflow_datasets.scripts.cli import cli_utils
 
 import linac_tfds
 from linac_config.config import ARITHMETICS
@@ -283,6 +285,33 @@ def test_preparing_another_part_is_refused(data_dir):
     builder.download_and_prepare(
       download_config=tfds.download.DownloadConfig(max_examples_per_split=2)
     )
+
+
+@pytest.mark.parametrize(
+  ('option', 'advice'),
+  [
+    ('--num_shards=3', 'num_shards=3'),
+    ('--max_shard_size_mb=1', 'max_shard_size=1048576'),
+    ('--nondeterministic_order', 'nondeterministic_order=True'),
+  ],
+)
+def test_tfds_build_refuses_what_it_cannot_do(data_dir, option, advice):
+  """It does so for a finished dataset, too, for which nothing is to be done."""
+  arguments = [NAME, '--imports=linac_tfds', f'--data_dir={data_dir}', option]
+  parse = cli_utils.make_flags_parser(tfds_build.Args, '')
+  with pytest.raises(ValueError, match=advice):
+    parse(['', *arguments]).execute()
+
+
+def test_another_format_is_refused_and_loses_nothing(data_dir):
+  parse = cli_utils.make_flags_parser(tfds_build.Args, '')
+  arguments = [NAME, '--imports=linac_tfds', f'--data_dir={data_dir}']
+  arguments += ['--overwrite', '--file_format=array_record']
+  with pytest.raises(
+    ValueError, match='linac build --overwrite --file_format=array_record'
+  ):
+    parse(['', *arguments]).execute()
+  assert len(tfds.load(NAME, split='test', data_dir=data_dir)) == 20
 
 
 def test_the_home_folder_is_expanded(tmp_path, monkeypatch):
