@@ -71,8 +71,9 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         and in `source_data_dir`, a relative path is relative to the folder that
         is the current one now, also after a later `os.chdir`.
       source_data_dir: The root folder in which the source is prepared. By
-        default, `data_dir` and then TFDS's own folder are searched; if neither
-        holds the source, it is downloaded into `data_dir`.
+        default, `data_dir`, TFDS's own folder and those of
+        `tfds.core.add_data_dir` are searched; if none holds the source, it is
+        downloaded into `data_dir`.
       image_feature: The name of the source's feature with the images. The name
         of a nested one is a path, such as `inputs/image`.
       label_feature: The name of the source's feature with the classes.
@@ -167,13 +168,24 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
       return self.make_info(
         tfds.features.FeaturesDict.from_config(self.data_dir)
       )
-    source = sources.find_source(
-      self.builder_config.source, self.source_data_dir, self._data_dir_root
-    )
+    source, _ = self._locate_source()
     images = schema.image_schema(source, self.image_feature, self.label_feature)
     return self.make_info(
       schema.example_features(images, self.builder_config.linac)
     )
+
+  def _locate_source(self) -> tuple[tfds.core.DatasetBuilder, str]:
+    return sources.locate_source(
+      self.builder_config.source, self.source_data_dir, self._data_dir_root
+    )
+
+  def _prepared_source_dir(self) -> str | None:
+    """The data folder with the prepared source, or None if there is none.
+
+    Folders of `tfds.core.add_data_dir` are known in this process only.
+    """
+    source, folder = self._locate_source()
+    return folder if sources.is_prepared(source) else None
 
   def make_info(
     self, features: tfds.features.FeaturesDict
@@ -248,7 +260,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     )
     options += build_options.path_options(
       data_dir=self._data_dir_root,
-      source_data_dir=self.source_data_dir,
+      source_data_dir=self._prepared_source_dir(),
       download_dir=download_dir,
     )
     options += [

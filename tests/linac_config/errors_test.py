@@ -61,7 +61,7 @@ def test_no_place_for_temporary_files_says_nothing(monkeypatch):
 OTHERS = {
   ('classifiers/training/run.py', '_latest_state'),
   ('linac_tfds/__init__.py', '<module>'),
-  ('linac_tfds/sources.py', 'find_source'),
+  ('linac_tfds/sources.py', 'locate_source'),
   ('pipelines/files/storage.py', 'writing'),
   ('pipelines/plan/private_key.py', 'read'),
   ('pipelines/runners/beam_runner.py', 'run_pipeline'),

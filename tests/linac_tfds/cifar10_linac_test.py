@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.utils import file_utils
 from tensorflow_datasets.scripts.cli import build as tfds_build
 from tensorflow_datasets.scripts.cli import cli_utils
 
@@ -312,6 +313,42 @@ def test_another_format_is_refused_and_loses_nothing(data_dir):
   ):
     parse(['', *arguments]).execute()
   assert len(tfds.load(NAME, split='test', data_dir=data_dir)) == 20
+
+
+@pytest.fixture
+def add_data_dir():
+  """`tfds.core.add_data_dir`, which is undone after the test."""
+  yield tfds.core.add_data_dir
+  file_utils.clear_registered_data_dirs()
+
+
+def test_a_dataset_is_found_in_an_added_folder(
+  data_dir, add_data_dir, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(tfds.core.constants, 'DATA_DIR', str(tmp_path))
+  add_data_dir(data_dir)
+  dataset = tfds.load(NAME, split='test', download=False)
+  assert len(dataset) == 20
+
+
+def test_a_source_is_found_in_an_added_folder(
+  sample_dir, add_data_dir, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(tfds.core.constants, 'DATA_DIR', str(tmp_path / 'own'))
+  builder = tfds.builder(NAME, data_dir=tmp_path / 'new')
+  add_data_dir(sample_dir)
+  given = []
+
+  def build_nothing(options, unset):
+    given.extend(options)
+    raise RuntimeError('nothing is built')
+
+  monkeypatch.setattr(build_process, 'build', build_nothing)
+  with pytest.raises(RuntimeError, match='nothing is built'):
+    builder.download_and_prepare()
+  assert f'--source_data_dir={sample_dir}' in given
+  (found,) = options.parse(given).configs
+  assert found.name == TINY.name
 
 
 def test_the_home_folder_is_expanded(tmp_path, monkeypatch):
