@@ -210,9 +210,8 @@ def mending_command(
   private = plan.private_key
   settings = dataclasses.replace(
     plan.settings,
-    splits=tuple(split for split, _ in plan.splits),
-    # A smaller split is complete, so this limit does not cut it.
-    max_examples_per_split=max(size for _, size in plan.splits),
+    splits=tuple(f'{split}[:{size}]' for split, size in plan.splits),
+    max_examples_per_split=None,
     on_bad_example='skip' if skips_bad else 'stop',
     private_key_file=(private.file or 'PATH') if private else None,
     check_hashes=True,

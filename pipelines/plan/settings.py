@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from linac_tfds.schema import STORAGE_DTYPES
 from pipelines.files.formats import FILE_FORMATS
+from pipelines.plan.splits import parse_split
 
 # The heading in `--help` of options for workers on other machines.
 ELSEWHERE = 'workers elsewhere'
@@ -105,8 +106,8 @@ def _finite(name: str, value: float) -> None:
 
 
 def _distinct(name: str, value: tuple[str, ...]) -> None:
-  """Raises ValueError if a split is named twice."""
-  if len(set(value)) < len(value):
+  """Raises ValueError if a split is named twice, or is a slice but no start."""
+  if len({parse_split(text).name for text in value}) < len(value):
     raise ValueError(f'{name}={",".join(value)} names a split twice.')
 
 
@@ -124,7 +125,8 @@ class Settings:
 
   splits: tuple[str, ...] | None = option(
     None,
-    'the splits to build, such as train,test (default: all)',
+    'the splits to build, such as train,test, or their first examples, such as '
+    'train[:1000] or train[:10%%] (default: all)',
     check=_distinct,
   )
   max_examples_per_split: int | None = option(

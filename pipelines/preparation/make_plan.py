@@ -16,6 +16,7 @@ from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.private_key import PrivateKey, find_private_key
 from pipelines.plan.saved_plan import load_plan
 from pipelines.plan.settings import Settings
+from pipelines.plan.splits import parse_split
 from pipelines.preparation.checks import check_folder
 from pipelines.preparation.image_sizes import with_one_size
 from pipelines.preparation.prepare_source import prepare_source
@@ -109,17 +110,20 @@ def _choose_splits(
     The name of each split and the number of its examples to build.
 
   Raises:
-    ValueError: if the source does not have a split that was asked for.
+    ValueError: if the source does not have a split that was asked for, or has
+      fewer examples of it.
   """
-  chosen = settings.splits or tuple(s for s, n in sizes.items() if n)
-  for split in chosen:
-    if not sizes.get(split):
+  sizes = {split: size for split, size in sizes.items() if size}
+  limit, chosen = settings.max_examples_per_split, []
+  for start in map(parse_split, settings.splits or sizes):
+    if start.name not in sizes:
       raise ValueError(
-        f'splits={split!r}: the source {source} has no such split, or it is '
-        f'empty; it has {", ".join(s for s, n in sizes.items() if n)}.'
+        f'splits={start.name!r}: the source {source} has no such split, or it '
+        f'is empty; it has {", ".join(sizes)}.'
       )
-  limit = settings.max_examples_per_split
-  return tuple((s, min(sizes[s], limit or sizes[s])) for s in chosen)
+    size = start.size(sizes[start.name])
+    chosen.append((start.name, min(size, limit or size)))
+  return tuple(chosen)
 
 
 def _with_contents(plan: DatasetPlan) -> DatasetPlan:

@@ -110,8 +110,16 @@ def test_no_setting_is_empty_by_mistake(name):
     options.parse([f'--{name}='])
 
 
-def test_the_mending_command_has_the_plan_of_the_dataset(lab):
-  settings = Settings(max_examples_per_split=30, examples_per_shard=7)
+@pytest.mark.parametrize(
+  'part',
+  [
+    {'max_examples_per_split': 30},
+    {'splits': ('train[:5]', 'test')},
+    {'splits': ('test', 'train[:30%]')},
+  ],
+)
+def test_the_mending_command_has_the_plan_of_the_dataset(lab, part):
+  settings = Settings(**part, examples_per_shard=7)
   plan = lab.plan(settings)
   command = mending_command(plan, skips_bad=True)
   assert command.settings.check_hashes

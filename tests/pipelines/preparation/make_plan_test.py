@@ -23,6 +23,28 @@ def test_splits_and_limits(lab):
 
 
 @pytest.mark.parametrize(
+  ('split', 'size'),
+  [
+    ('train[:7]', 7),
+    ('train[:100]', 100),
+    ('train[:15%]', 15),
+    ('test[:3%]', 1),
+  ],
+)
+def test_the_start_of_a_split(lab, split, size):
+  plan = lab.plan(Settings(splits=(split,)))
+  assert plan.splits == ((split.partition('[')[0], size),)
+  # TFDS reads as many.
+  source = tfds.data_source('sample', split=split, data_dir=lab.data_dir)
+  assert len(source) == size
+  whole = lab.plan(Settings(splits=plan.splits[0][:1]))
+  assert (plan.config_name, plan.directory) == (
+    whole.config_name,
+    whole.directory,
+  )
+
+
+@pytest.mark.parametrize(
   ('settings', 'message'),
   [
     ({'max_examples_per_split': 0}, 'max_examples_per_split=0'),
@@ -31,6 +53,15 @@ def test_splits_and_limits(lab):
     ({'direct_num_workers': -2}, 'direct_num_workers=-2'),
     ({'storage_dtype': 'float8'}, "storage_dtype='float8'"),
     ({'splits': ('test', 'test')}, 'names a split twice'),
+    ({'splits': ('test', 'test[:3]')}, 'names a split twice'),
+    ({'splits': ('train[5:]',)}, r'train\[5:\].*pass other slices'),
+    ({'splits': ('train[:-5]',)}, 'pass other slices'),
+    ({'splits': ('train+test',)}, 'sums of splits to tfds.load'),
+    ({'splits': ('train[:101]',)}, 'choose 1 to 100 of them'),
+    ({'splits': ('train[:101%]',)}, '101 of the 100 examples of train'),
+    ({'splits': ('test[:0]',)}, '0 of the 20 examples of test'),
+    ({'splits': ('test[:2%]',)}, r"'test\[:2%\]' is 0 of the 20"),
+    ({'splits': ('dev[:2]',)}, "'dev'.*it has train, test"),
     ({'file_format': 'parquet'}, "file_format='parquet'"),
     ({'splits': ('validation',)}, "'validation'.*it has train, test"),
   ],
