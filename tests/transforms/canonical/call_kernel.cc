@@ -73,7 +73,9 @@ XLA_FFI_Error* stream(XLA_FFI_Stream_Get_Args* args) {
   return nullptr;
 }
 XLA_FFI_Error* allocate(XLA_FFI_DeviceMemory_Allocate_Args* args) {
-  if (used_bytes + static_cast<int64_t>(args->size) > device_bytes) {
+  // XLA refuses a larger alignment than 16, too.
+  if (args->alignment > 16 ||
+      used_bytes + static_cast<int64_t>(args->size) > device_bytes) {
     return reinterpret_cast<XLA_FFI_Error*>(&failure);
   }
   used_bytes += args->size;
@@ -154,7 +156,7 @@ int main(int argc, char** argv) {
 
   if (on_gpu) {
     linac_cuda_program("// .target sm_75");
-    linac_fit_cuda_1(&frame);
+    if (linac_fit_cuda_1(&frame)) return 6;
     if (used_bytes) return 5;
   } else if (argc > 1 && !strcmp(argv[1], "hostile")) {
     fesetround(FE_UPWARD);

@@ -115,15 +115,13 @@ class DeviceMemory {
     args_.struct_size = XLA_FFI_DeviceMemory_Allocate_Args_STRUCT_SIZE;
     args_.ctx = call.frame().ctx;
     args_.size = size;
-    args_.alignment = 256;
-    if (XLA_FFI_Error* error =
-            call.frame().api->XLA_FFI_DeviceMemory_Allocate(&args_)) {
-      call.destroy(error);
-      args_.data = nullptr;
-    }
+    // The kernel loads 16 bytes at once, and XLA refuses a larger alignment.
+    args_.alignment = 16;
+    error_ = call.frame().api->XLA_FFI_DeviceMemory_Allocate(&args_);
   }
   ~DeviceMemory() {
-    if (!args_.data) return;
+    if (error_) call_.destroy(error_);
+    if (!data()) return;
     XLA_FFI_DeviceMemory_Free_Args args = {};
     args.struct_size = XLA_FFI_DeviceMemory_Free_Args_STRUCT_SIZE;
     args.ctx = args_.ctx;
@@ -136,11 +134,21 @@ class DeviceMemory {
   }
   DeviceMemory(const DeviceMemory&) = delete;
 
-  char* data() const { return static_cast<char*>(args_.data); }
+  // The memory, or null if XLA refuses it.
+  char* data() const {
+    return error_ ? nullptr : static_cast<char*>(args_.data);
+  }
+  // Why XLA refuses it. The caller owns the error.
+  XLA_FFI_Error* take_error() {
+    XLA_FFI_Error* error = error_;
+    error_ = nullptr;
+    return error;
+  }
 
  private:
   const Call& call_;
   XLA_FFI_DeviceMemory_Allocate_Args args_ = {};
+  XLA_FFI_Error* error_ = nullptr;
 };
 
 // How the images of a batch are divided: `at_once` images, each on
@@ -202,11 +210,11 @@ class Launcher {
     int at_once = schedule_.at_once;
     if (at_once > batch_.images) at_once = batch_.images;
     // Where memory is short, fewer images are fitted at once.
-    for (; at_once; at_once /= 2) {
-      const DeviceMemory memory(call_, bytes(at_once));
+    for (;; at_once /= 2) {
+      DeviceMemory memory(call_, bytes(at_once));
       if (memory.data()) return fit_with(memory.data(), at_once);
+      if (at_once == 1) return memory.take_error();
     }
-    return call_.no_memory();
   }
 
  private:
