@@ -175,7 +175,7 @@ def test_the_source_distribution_holds_what_building_needs(
   assert {
     path.relative_to(REPOSITORY).as_posix()
     for path in (REPOSITORY / folder).rglob('*.*')
-    if path.suffix in ('.py', '.cc', '.h')
+    if path.suffix in ('.py', '.cc', '.h', '.cu', '.ptx')
   } == {name for name in names if name.startswith(f'{folder}/') and '.' in name}
 
 

@@ -100,7 +100,7 @@ def test_a_trial_that_cannot_start_is_explained(sample_dir):
   process = start(sample_dir, *CONFIG, '--plan', XLA_FLAGS='--no_such_flag')
   _, errors = process.communicate(timeout=60)
   assert process.returncode == 1
-  reason = 'Two images could not be fitted: Unknown flag in XLA_FLAGS'
+  reason = 'The first images could not be fitted: Unknown flag in XLA_FLAGS'
   assert errors.startswith(f'error: {reason}')
 
 

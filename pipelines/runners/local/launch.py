@@ -207,7 +207,7 @@ def _keep_log(
 
 def _send(driver: subprocess.Popen, plans: list[DatasetPlan]) -> None:
   """Tells the driver what to build."""
-  stagings = json.dumps([str(plan.staging) for plan in plans])
+  stagings = json.dumps([str(plan.staging) for plan in plans], allow_nan=False)
   # If the driver has ended already, its output says why.
   with contextlib.suppress(BrokenPipeError), driver.stdin:
     driver.stdin.write(stagings.encode())

@@ -113,8 +113,17 @@ def group(controller: str, limit: dict[str, object]):
 def run_in(procs: pathlib.Path, *arguments) -> subprocess.CompletedProcess:
   """Runs a build in a group."""
   return subprocess.run(
-    [sys.executable, '-m', 'pipelines.build', *map(str, arguments)],
-    preexec_fn=lambda: procs.write_text(str(os.getpid()), encoding='utf-8'),
+    # The shell enters the group, and becomes the build.
+    [
+      'sh',
+      '-c',
+      'echo $$ > "$0" && exec "$@"',
+      str(procs),
+      sys.executable,
+      '-m',
+      'pipelines.build',
+      *map(str, arguments),
+    ],
     capture_output=True,
     text=True,
   )
