@@ -42,7 +42,7 @@ def check_bits(
   for step, (loss, wanted) in enumerate(
     zip(fitted[2], expected[2], strict=True)
   ):
-    if not np.array_equal(loss, wanted, equal_nan=True):
+    if not _are_equal(loss, wanted):
       raise CannotFitError(
         f'{device} does not give the bits of the CPU, so none of its fits is '
         f'used: in step {step} the loss of the first image is {loss!s}, and '
@@ -54,12 +54,20 @@ def check_bits(
     ('representation', fitted[0], rounded),
     ('reconstruction', fitted[1], expected[1]),
   ):
-    if not np.array_equal(array, wanted, equal_nan=True):
+    if not _are_equal(array, wanted):
       raise CannotFitError(
         f'{device} does not give the bits of the CPU, so none of its fits is '
         f'used: the losses of the first image are equal, but its {name} is '
         f'not. {_ADVICE}'
       )
+
+
+def _are_equal(found: np.ndarray, expected: np.ndarray) -> bool:
+  """Whether all bits are equal, but for those that NaNs leave open."""
+  signs = [np.signbit(array) | np.isnan(array) for array in (found, expected)]
+  return np.array_equal(found, expected, equal_nan=True) and np.array_equal(
+    *signs
+  )
 
 
 _ADVICE = (

@@ -70,6 +70,15 @@ def test_another_result_is_refused(started, i, name):
     with_another_number(started, i).result()
 
 
+def test_a_zero_of_the_other_sign_is_refused(started):
+  representation, *others = started.arrays
+  pixel, unit = np.argwhere(np.asarray(representation[0]) == 0)[0]
+  negative = representation.at[0, pixel, unit].set(-0.0)
+  wrong = dataclasses.replace(started, arrays=(negative, *others))
+  with pytest.raises(CannotFitError, match='representation is not'):
+    wrong.result()
+
+
 def test_nan_is_a_result_like_others():
   pixels = np.full((64, 3), np.nan, np.float32)
   draws = draw(CONFIG, (8, 8, 3))

@@ -78,6 +78,9 @@ struct Driver {
   }
 };
 
+#define LINAC_ON_CPU \
+  "Or fit on the CPU with the environment variable JAX_PLATFORMS=cpu."
+
 // Finds the driver. Returns null and a reason if there is none that works.
 inline const Driver* find_driver(const char** reason) {
   static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -87,16 +90,24 @@ inline const Driver* find_driver(const char** reason) {
   pthread_mutex_lock(&mutex);
   if (!is_ready && !failure) {
     void* library = dlopen("libcuda.so.1", RTLD_NOW);
-    if (!library) failure = "libcuda.so.1, the driver, cannot be loaded";
-#define LINAC_FIND(name, symbol, arguments)                           \
-  if (!failure) {                                                     \
-    *reinterpret_cast<void**>(&driver.name) = dlsym(library, symbol); \
-    if (!driver.name) failure = "the driver has no " symbol;          \
+    if (!library) {
+      failure =
+          "NVIDIA's driver, libcuda.so.1, cannot be loaded. Install "
+          "it. " LINAC_ON_CPU;
+    }
+#define LINAC_FIND(name, symbol, arguments)                                    \
+  if (!failure) {                                                              \
+    *reinterpret_cast<void**>(&driver.name) = dlsym(library, symbol);          \
+    if (!driver.name) {                                                        \
+      failure = "NVIDIA's driver has no " symbol ". Update it. " LINAC_ON_CPU; \
+    }                                                                          \
   }
     LINAC_FOR_DRIVER(LINAC_FIND)
 #undef LINAC_FIND
     if (!failure && (driver.init(0) || driver.version(&driver.number))) {
-      failure = "the driver does not start";
+      failure =
+          "NVIDIA's driver does not start; nvidia-smi may say why. "
+          "Repair it. " LINAC_ON_CPU;
     }
     is_ready = !failure;
   }

@@ -412,7 +412,10 @@ LINAC_EXPORT const char* linac_cuda_card(int ordinal, linac::Card* card) {
   const linac::Driver* driver = linac::find_driver(&reason);
   if (!driver) return reason;
   int device = 0, major = 0, minor = 0;
-  if (driver->device(&device, ordinal)) return "the driver knows no such GPU";
+  if (driver->device(&device, ordinal)) {
+    return "NVIDIA's driver does not know the GPU that JAX uses. Restart the "
+           "process. " LINAC_ON_CPU;
+  }
   driver->device_name(card->name, sizeof card->name, device);
   card->driver = driver->number;
   const struct {
@@ -432,7 +435,8 @@ LINAC_EXPORT const char* linac_cuda_card(int ordinal, linac::Card* card) {
   };
   for (const auto& want : wanted) {
     if (driver->attribute(want.value, want.attribute, device)) {
-      return "the driver does not describe the GPU";
+      return "NVIDIA's driver does not describe the GPU. Update the "
+             "driver. " LINAC_ON_CPU;
     }
   }
   card->capability = 10 * major + minor;

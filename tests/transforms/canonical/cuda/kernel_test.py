@@ -202,7 +202,7 @@ def test_without_a_driver_the_message_names_it(folder, monkeypatch, tmp_path):
   monkeypatch.setenv('LD_LIBRARY_PATH', str(tmp_path))
   problem = problem_of('float32', (8, 8, 3))
   message = message_of(folder, problem, '16', '1', '1', '9')
-  assert 'libcuda.so.1, the driver, cannot be loaded' in message
+  assert 'driver, libcuda.so.1, cannot be loaded. Install it.' in message
 
 
 @pytest.mark.nightly
