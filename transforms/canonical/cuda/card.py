@@ -25,6 +25,9 @@ _LANES = {
 class Card(NamedTuple):
   """A GPU.
 
+  A driver may give 0 for a clock or for the width of the bus. Estimates then
+  assume a usual value, so such a GPU can be used, too.
+
   Attributes:
     name: The name of its model.
     driver: The version of CUDA that its driver supports, such as 12040.
@@ -52,12 +55,17 @@ class Card(NamedTuple):
 
   def bandwidth(self) -> float:
     """The bandwidth of the memory on paper, in bytes per second."""
-    return 2 * self.memory_clock_khz * 1000 * self.memory_bus_bits / 8
+    clock = 1000 * (self.memory_clock_khz or 5_000_000)
+    return 2 * clock * (self.memory_bus_bits or 256) / 8
+
+  def cycles(self) -> float:
+    """The cycles per second of the multiprocessors on paper."""
+    return 1000 * (self.clock_khz or 1_500_000)
 
   def multiprocessor_flops(self, precision: str) -> float:
     """The operations per second of a multiprocessor on paper."""
     lanes = _LANES.get(self.capability, _LANES[0])[precision]
-    return 2 * lanes * self.clock_khz * 1000
+    return 2 * lanes * self.cycles()
 
 
 class Kernel(NamedTuple):

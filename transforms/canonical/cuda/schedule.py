@@ -203,7 +203,7 @@ def _estimate(
   is_cached = (
     images * sizes.workspace_bytes() <= _SHARE_OF_CACHE * card.l2_bytes
   )
-  cache = _CACHE_BYTES * card.multiprocessors * card.clock_khz * 1000
+  cache = _CACHE_BYTES * card.multiprocessors * card.cycles()
   memory = traffic / (
     cache if is_cached else _SHARE_OF_BANDWIDTH * card.bandwidth()
   )

@@ -53,6 +53,15 @@ def test_a_large_cache_holds_the_states_of_few_images():
 
 
 @pytest.mark.parametrize('name', CARDS)
+def test_a_card_without_known_clocks_has_a_schedule(name):
+  card = card_of(name)._replace(
+    clock_khz=0, memory_clock_khz=0, memory_bus_bits=0
+  )
+  schedule = choose_schedule(card, kernels(), sizes_of())
+  assert schedule.images_at_once > 1
+
+
+@pytest.mark.parametrize('name', CARDS)
 @pytest.mark.parametrize(
   'fields',
   [
