@@ -22,6 +22,7 @@ _HEAD = re.compile(r'(?:(?P<source>.+)_)?seed_(?P<seed>-?\d+)(?P<f64>_f64)?')
 # The names of TFDS's datasets and configs, except those that cannot be part of
 # our names.
 _SOURCE = re.compile(r'[a-z]\w*(/\w[\w.\-]*)?', re.ASCII)
+_VERSION = re.compile(r'\d+\.\d+\.\d+', re.ASCII)
 _PRIVATE = re.compile(r'[a-zA-Z][\w.\-]{0,99}', re.ASCII)
 _EXAMPLES = 'seed_42, seed_42_f64 or mnist_seed_7+num_epochs_2'
 
@@ -40,6 +41,25 @@ def _meant_by_default(version: str | None) -> dict:
 def has_only_xla(version: str) -> bool:
   """Whether XLA made all fits of a version, so that no name mentions it."""
   return bool(re.match(r'[01]\.', version))
+
+
+def split_source(source: str) -> tuple[str, str | None]:
+  """Returns the name of a source and its version, or None if it has none.
+
+  Args:
+    source: The TFDS name of the image dataset, which can be followed by
+      `:VERSION`.
+
+  Raises:
+    ValueError: if the version is not valid.
+  """
+  name, colon, version = source.partition(':')
+  if colon and not _VERSION.fullmatch(version):
+    raise ValueError(
+      f'source={source!r} has no valid version; write it as NAME:VERSION, such '
+      'as cifar10:3.0.2.'
+    )
+  return name, version or None
 
 
 def config_name(

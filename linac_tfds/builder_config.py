@@ -26,6 +26,8 @@ class LinacBuilderConfig(tfds.core.BuilderConfig):
   Attributes:
     source: The TFDS name of the image dataset to fit, `DATASET` or
       `DATASET/CONFIG`.
+    source_version: The version of the source, or None for the newest one. It is
+      not part of the name.
     linac: The transform, a `LinacConfig`. If the key is private, this is a
       `KeylessConfig`, which has no seed.
     private: Whether the key is a secret, which is passed only to a build.
@@ -42,7 +44,8 @@ class LinacBuilderConfig(tfds.core.BuilderConfig):
     """Makes a config from fields of `LinacConfig` as keyword arguments.
 
     Args:
-      source: The TFDS name of the image dataset to fit.
+      source: The TFDS name of the image dataset to fit, which can be followed
+        by `:VERSION`.
       private_name: The name of a config with a private key. Such a config takes
         no `seed`.
       dataset_version: The version of the dataset, which decides the config's
@@ -55,7 +58,7 @@ class LinacBuilderConfig(tfds.core.BuilderConfig):
         value.
     """
     check_fields(fields, type(self))
-    self.source = source
+    self.source, self.source_version = config_names.split_source(source)
     self.private = private_name is not None
     if self.private:
       config_names.check_private_name(private_name)
@@ -67,7 +70,7 @@ class LinacBuilderConfig(tfds.core.BuilderConfig):
       name, key = private_name, 'a private key'
     else:
       self.linac = LinacConfig(**fields)
-      name = config_names.config_name(source, self.linac, dataset_version)
+      name = config_names.config_name(self.source, self.linac, dataset_version)
       key = f'the key {self.linac.seed}'
     super().__init__(
       name=name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.utils import file_utils
@@ -44,7 +45,7 @@ def locate_source(
     ValueError: if there is no dataset of this name, or if it is not prepared in
       `source_data_dir`.
   """
-  if name.partition('/')[0] == 'cifar10_linac':
+  if re.split('[/:]', name)[0] == 'cifar10_linac':
     raise ValueError(
       f'source={name!r} holds representations, not images; choose a dataset of '
       'images.'

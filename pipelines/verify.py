@@ -99,7 +99,7 @@ def _with_source(
     ValueError: if the source is not in `source_data_dir`.
   """
   recorded = dataset.plan.source
-  name = f'{recorded.name}:{recorded.version}'
+  name = recorded.versioned_name
   try:
     builder = find_source(name, source_data_dir, dataset.plan.data_dir)
   except ValueError as error:

@@ -65,7 +65,8 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     Args:
       config: The name of a config, a `LinacBuilderConfig`, or a `LinacConfig`,
         which is used with CIFAR-10.
-      source: The TFDS name of the image dataset to fit, by default CIFAR-10.
+      source: The TFDS name of the image dataset to fit, by default CIFAR-10. It
+        can be followed by `:VERSION`.
       version: The version of the dataset.
       data_dir: The root folder for datasets. The default is TFDS's own. Here
         and in `source_data_dir`, a relative path is relative to the folder that
@@ -98,20 +99,20 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
       config = LinacBuilderConfig(**fields)
     if isinstance(config, LinacConfig):
       config = LinacBuilderConfig(**vars(config))
-    if isinstance(config, LinacBuilderConfig) and not config.private:
+    given = config
+    self._source_version = None
+    if isinstance(config, LinacBuilderConfig):
+      self._source_version = config.source_version
       # TFDS refuses a second config object with the name of a registered one.
-      config = config.name
+      config = config if config.private else config.name
     source_data_dir = source_data_dir and paths.absolute(source_data_dir)
     self.source_data_dir = source_data_dir
     self.image_feature, self.label_feature = image_feature, label_feature
-    super().__init__(
-      config=config,
-      version=version,
-      data_dir=data_dir,
-    )
+    super().__init__(config=config, version=version, data_dir=data_dir)
     if file_format is not None:
       self._set_file_format(file_format)
     self._original_state.update(
+      config=given,
       data_dir=self._data_dir_root,
       source_data_dir=source_data_dir,
       image_feature=image_feature,
@@ -159,6 +160,12 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     return paths.absolute(root), paths.absolute(folder)
 
   @property
+  def source(self) -> str:
+    """The TFDS name of the source, with `:VERSION` if it was chosen."""
+    name, version = self.builder_config.source, self._source_version
+    return f'{name}:{version}' if version else name
+
+  @property
   def prepared(self) -> bool:
     """Whether the dataset is complete on disk."""
     return (self.data_path / 'dataset_info.json').exists()
@@ -176,7 +183,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
 
   def _locate_source(self) -> tuple[tfds.core.DatasetBuilder, str]:
     return sources.locate_source(
-      self.builder_config.source, self.source_data_dir, self._data_dir_root
+      self.source, self.source_data_dir, self._data_dir_root
     )
 
   def _prepared_source_dir(self) -> str | None:
@@ -256,7 +263,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
       file_format or self.info.file_format
     )
     options = build_options.builder_options(
-      config.source, config.linac, config.name if config.private else None
+      self.source, config.linac, config.name if config.private else None
     )
     options += build_options.path_options(
       data_dir=self._data_dir_root,

@@ -46,7 +46,8 @@ class Command:
   )
   source: str = option(
     config_names.DEFAULT_SOURCE,
-    'the TFDS image dataset to fit, or `sample`, which needs no network '
+    'the TFDS image dataset to fit, which can be followed by :VERSION, or '
+    '`sample`, which needs no network '
     '(default: %(default)s)',
   )
   source_data_dir: str | None = option(
@@ -218,7 +219,7 @@ def mending_command(
   )
   return Command(
     data_dir=plan.data_dir,
-    source=plan.source.name,
+    source=plan.source.versioned_name,
     source_data_dir=source_data_dir,
     image_feature=plan.source.image_feature,
     label_feature=plan.source.label_feature,

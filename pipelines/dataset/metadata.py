@@ -182,14 +182,14 @@ def _dataset_info(
   return info
 
 
-def _builder_config(plan: DatasetPlan) -> str | LinacBuilderConfig:
+def _builder_config(plan: DatasetPlan) -> LinacBuilderConfig:
   """The config for the TFDS builder."""
-  # The name of a private config does not tell the fields of its transform.
-  if not plan.private_key:
-    return plan.config_name
+  private = plan.private_key
   return LinacBuilderConfig(
-    source=plan.source.name,
-    private_name=plan.private_key.name,
+    source=plan.source.versioned_name,
+    private_name=private.name if private else None,
+    dataset_version=plan.version,
+    **({} if private else {'seed': plan.seed}),
     **dataclasses.asdict(plan.config),
   )
 

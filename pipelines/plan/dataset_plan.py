@@ -54,6 +54,11 @@ class SourceSpec:
   image_feature: str = 'image'
   label_feature: str = 'label'
 
+  @property
+  def versioned_name(self) -> str:
+    """The name and the version, as TFDS takes them."""
+    return f'{self.name}:{self.version}'
+
 
 @dataclasses.dataclass(frozen=True)
 class DatasetPlan:

@@ -43,7 +43,9 @@ def make_plan(builder: Cifar10Linac, settings: Settings) -> DatasetPlan:
     check_folder(storage.path(builder.data_path.parent))
   data_dir = str(storage.path(builder.data_path.parents[2]))
   name = builder.builder_config.source
-  source_builder = find_source(name, builder.source_data_dir, data_dir)
+  source_builder = find_source(
+    builder.source, builder.source_data_dir, data_dir
+  )
   features = (builder.image_feature, builder.label_feature)
   images = image_schema(source_builder, *features)
   if None not in images.shape:

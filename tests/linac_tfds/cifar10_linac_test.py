@@ -121,12 +121,25 @@ def test_the_sample_is_found_in_another_format(tmp_path):
     ({'source': 'sample', 'config': 'seed_1'}, 'either'),
     ({'num_epochs': 0}, 'num_epochs=0'),
     ({'config': 'nosuch_seed_1'}, "source='nosuch' is no dataset"),
+    ({'source': 'sample:9.9.9'}, "source='sample:9.9.9' is no dataset"),
+    ({'source': 'sample:new'}, 'write it as NAME:VERSION'),
+    ({'source': 'cifar10_linac:2.0.0'}, 'holds representations'),
     ({'config': 'cifar10_linac_seed_1'}, 'holds representations'),
   ],
 )
 def test_what_is_no_config_is_refused(tmp_path, arguments, message):
   with pytest.raises(ValueError, match=f'(?i){message}'):
     tfds.builder('cifar10_linac', data_dir=tmp_path, **arguments)
+
+
+def test_a_source_can_have_a_version(tmp_path):
+  Sample(data_dir=tmp_path).download_and_prepare()
+  builder = tfds.builder(
+    'cifar10_linac', source='sample:1.0.0', seed=3, data_dir=tmp_path
+  )
+  assert builder.builder_config.name == 'sample_seed_3'
+  again = pickle.loads(pickle.dumps(builder))
+  assert (builder.source, again.source) == 2 * ('sample:1.0.0',)
 
 
 @pytest.mark.parametrize(

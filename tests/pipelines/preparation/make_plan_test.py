@@ -6,11 +6,14 @@ import types
 import pytest
 import tensorflow_datasets as tfds
 
+import linac_tfds
 from linac_tfds import Cifar10Linac
+from pipelines.command_line.command import mending_command
 from pipelines.errors import BuildError
 from pipelines.plan.settings import Settings
 from pipelines.preparation.checks import check_folder, check_space
 from pipelines.preparation.make_plan import make_plan
+from tests.pipelines.conftest import is_published
 
 
 def test_all_splits_and_examples_by_default(lab):
@@ -163,3 +166,23 @@ def test_sources_without_images_or_labels_are_refused(tmp_path):
   tfds.testing.DummyDataset(data_dir=tmp_path).download_and_prepare()
   with pytest.raises(ValueError, match='no Image feature `image`'):
     Cifar10Linac(config='dummy_dataset_seed_1', data_dir=tmp_path)
+
+
+def test_an_older_version_of_the_source_is_fitted(lab, monkeypatch):
+  monkeypatch.setattr(linac_tfds.Sample, 'VERSION', tfds.core.Version('1.0.1'))
+  newest = linac_tfds.Sample(data_dir=lab.data_dir)
+  newest.download_and_prepare()
+  few = Settings(max_examples_per_split=2)
+  assert lab.plan(few).source.version == '1.0.1'
+  plan = lab.plan(few, source='sample:1.0.0')
+  assert (plan.source.name, plan.source.version) == ('sample', '1.0.0')
+  assert plan.config_name == lab.plan(few).config_name
+  # Neither the published metadata nor the mending command need the newest one.
+  shutil.rmtree(newest.data_path)
+  lab.run(plan)
+  assert is_published(plan)
+  command = mending_command(plan, skips_bad=False)
+  assert '--source=sample:1.0.0' in command.arguments()
+  (config,) = command.configs
+  again = make_plan(command.builder(config), command.settings)
+  assert again.fingerprint == plan.fingerprint
