@@ -13,8 +13,8 @@ struct Layer {
   bool hidden, has_bias;
   T* weights;       // [input, output]; the moments follow.
   T* bias;          // [output]; the moments follow.
-  unsigned matrix;  // From the weights to the first moments, and so on.
-  unsigned stride;  // From a row to the next, and from the biases to theirs.
+  unsigned matrix;  // The distance of the weights, first and second moments.
+  unsigned stride;  // That of two rows, and of the biases and their moments.
 };
 
 // A block of threads, and what it needs to find its numbers.

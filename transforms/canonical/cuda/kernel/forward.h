@@ -139,7 +139,8 @@ LINAC_DEVICE void complete(const Layer<T>& layer, T* outputs, const T* bias,
 }
 
 // Sums the gradients of a thread's weights over the pixels of the step before.
-// Those of the last call are in shared memory, unless there are several panels.
+// A single panel of gradients is brought into shared memory for the first tile
+// of inputs, and stays there for the others.
 template <class S, class T, class Sums>
 LINAC_DEVICE void sum_gradient(const Block<T>& block, int l, int unit, int k0,
                                int c0, Sums& sums) {
