@@ -27,11 +27,11 @@ def schedule_of(sizes: Sizes) -> Schedule:
   try:
     device = jax.local_devices(backend='cuda')[0]
   except RuntimeError as error:
-    kinds = ', '.join(sorted({device.device_kind for device in jax.devices()}))
+    kinds = ', '.join({device.device_kind for device in jax.devices()})
     raise CannotFitError(
       "A fit with arithmetic='canonical' runs on CPUs and NVIDIA GPUs, and JAX "
-      f"finds no NVIDIA GPU, but {kinds}. Use a config with arithmetic='xla', or choose the "
-      'CPU with the environment variable JAX_PLATFORMS=cpu.'
+      f"finds no NVIDIA GPU, but {kinds}. Use a config with arithmetic='xla', "
+      'or choose the CPU with the environment variable JAX_PLATFORMS=cpu.'
     ) from error
   ordinal = device.local_hardware_id or 0
   return choose_schedule(card.card(ordinal), card.kernels(), sizes)
