@@ -41,7 +41,21 @@ def main(argv: list[str]) -> None:
   The reason of a failure, which ends this process, or the totals of the metrics
   go to the process that started this one.
   """
-  caller, num_workers = map(int, argv)
+  try:
+    _run(*map(int, argv))
+  except Exception as error:
+    traceback.print_exc()
+    # Python would wait for the workers, and these wait for the pipeline.
+    parent.fail(reason_of(error))
+
+
+def _run(caller: int, num_workers: int) -> None:
+  """Makes the workers, waits for the plans and runs the pipeline.
+
+  Args:
+    caller: The id of the process that started this one.
+    num_workers: The number of workers.
+  """
   # Workers share the memory of those objects as long as nobody looks there.
   gc.freeze()
   gc.enable()
@@ -67,13 +81,9 @@ def main(argv: list[str]) -> None:
     direct_num_workers=num_workers,
     default_sdk_harness_log_level=level,
   )
-  try:
-    with beam.Pipeline(runner=runner, options=options) as root:
-      fitting = Workers(bool(os.environ[GPUS]), num_workers)
-      build_datasets(root, stagings, fitting)
-  except Exception as error:
-    traceback.print_exc()
-    parent.fail(reason_of(error))
+  with beam.Pipeline(runner=runner, options=options) as root:
+    fitting = Workers(bool(os.environ[GPUS]), num_workers)
+    build_datasets(root, stagings, fitting)
   parent.tell(
     parent.METRICS, json.dumps(metrics.totals(root.result), allow_nan=False)
   )

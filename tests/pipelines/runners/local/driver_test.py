@@ -27,22 +27,40 @@ def fails_in_a_thread(*_):
   time.sleep(600)
 
 driver.build_datasets = {function}
-driver.main([str(os.getppid()), '1'])
+driver.main([{caller}, '1'])
 """
 
 
-@pytest.mark.parametrize('function', ['fails', 'fails_in_a_thread'])
-def test_a_driver_that_has_told_its_reason_is_gone(function):
-  # Beam and gRPC have objects that wait for threads which never started.
-  variables = {parent.LOG_LEVEL: 'WARNING', parent.GPUS: ''}
-  driver = subprocess.run(
-    [sys.executable, '-c', PROGRAM.format(function=function)],
-    env=os.environ | variables,
+def run(function: str, caller: str) -> subprocess.CompletedProcess:
+  """Runs a driver whose pipeline fails.
+
+  Args:
+    function: The name of the function that takes the place of the pipeline.
+    caller: The process that started the driver, as an expression in Python.
+  """
+  return subprocess.run(
+    [sys.executable, '-c', PROGRAM.format(function=function, caller=caller)],
+    env=os.environ | {parent.LOG_LEVEL: 'WARNING', parent.GPUS: ''},
     input='[]',
     capture_output=True,
     text=True,
     timeout=60,
   )
+
+
+@pytest.mark.parametrize('function', ['fails', 'fails_in_a_thread'])
+def test_a_driver_that_has_told_its_reason_is_gone(function):
+  # Beam and gRPC have objects that wait for threads which never started.
+  driver = run(function, caller='str(os.getppid())')
   assert driver.returncode == 1
   reason = f"{parent.REASON}RuntimeError: can't start new thread"
   assert driver.stderr.splitlines()[-1] == reason
+
+
+def test_a_driver_is_gone_if_its_command_was_killed_before_it_looked():
+  # Its workers wait for the pipeline, and it must not wait for them.
+  ended = subprocess.Popen(['true'])
+  ended.wait()
+  driver = run('fails', caller=repr(str(ended.pid)))
+  assert driver.returncode == 1
+  assert f'{parent.REASON}NoSuchProcess: ' in driver.stderr
