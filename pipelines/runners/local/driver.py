@@ -12,6 +12,7 @@ if __name__ == '__main__':
   # them again and again would take a fifth of their time.
   gc.disable()
 
+import contextlib
 import json
 import logging
 import os
@@ -44,7 +45,9 @@ def main(argv: list[str]) -> None:
   try:
     _run(*map(int, argv))
   except Exception as error:
-    traceback.print_exc()
+    # The process that reads this may be gone.
+    with contextlib.suppress(OSError):
+      traceback.print_exc()
     # Python would wait for the workers, and these wait for the pipeline.
     parent.fail(reason_of(error))
 
