@@ -74,16 +74,16 @@ def build(command: Command) -> dict[str, str]:
   runner.check(command.settings)
   runner.check_transform(command.transform, command.settings)
   started = runner.started(command.settings)
-  with started, contextlib.ExitStack() as locks:
-    try:
+  try:
+    with started, contextlib.ExitStack() as locks:
       plans, failures = _plan_all(command, locks)
       if plans:
         # The user reads them now and not in some hours. They are printed again
         # at the end.
         after_build.print_failures(failures, len(command.configs))
         failures |= _build(plans, command, runner)
-    except storage.errors() as error:
-      raise BuildError(f'{error}. {_KEPT}') from error
+  except storage.errors() as error:
+    raise BuildError(f'{error}. {_KEPT}') from error
   return failures
 
 
