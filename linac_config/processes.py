@@ -31,7 +31,7 @@ _EXCEPTION = (
 
 
 def num_cores() -> int:
-  """Returns the number of cores that this process may use."""
+  """Returns the number of cores on which this process may run."""
   if hasattr(os, 'sched_getaffinity'):  # Linux only.
     return len(os.sched_getaffinity(0))
   return os.cpu_count() or 1

@@ -48,7 +48,7 @@ def build(arguments: list[str], unset: tuple[str, ...] = ()) -> None:
   """
   command, variables = processes.python_module('linac_cli', 'build', *arguments)
   variables[processes.PARENT_PID] = str(os.getpid())
-  variables['PYTHONIOENCODING'] = 'utf-8:backslashreplace'
+  variables['PYTHONIOENCODING'] = 'utf-8'
   if _is_shown_live():
     variables[processes.REDRAWS] = '1'
   inherited = {k: v for k, v in os.environ.items() if k not in unset}

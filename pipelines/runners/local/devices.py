@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import psutil
 
+from linac_config import processes
 from pipelines.runners.local import limits, parent
 
 # The memory of the driver, and of each worker besides what it shares with it.
@@ -114,16 +115,12 @@ def _limits() -> limits.Limits:
 
 
 def num_cores() -> int:
-  """The number of cores that this process may use.
+  """The number of cores whose time this process may use.
 
   A container that has half a core's time, or one and a half, can use one or two
   of them.
   """
-  if hasattr(os, 'sched_getaffinity'):  # Linux only.
-    cores = len(os.sched_getaffinity(0))
-  else:
-    cores = os.cpu_count() or 1
-  return math.ceil(min(cores, _limits().cpus))
+  return math.ceil(min(processes.num_cores(), _limits().cpus))
 
 
 def most_workers() -> int:
