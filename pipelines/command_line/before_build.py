@@ -159,6 +159,8 @@ def _time_left(
 
 def _duration(*seconds: float) -> str:
   """Writes one or two numbers of seconds, such as `2.5 to 5.0 hours`."""
+  if max(seconds) < 1:
+    return 'less than 1 s'
   units = {'s': 1, 'minutes': 60, 'hours': 3600}
   unit = next((u for u in units if max(seconds) < 60 * units[u]), 'hours')
   return f'{" to ".join(f"{s / units[unit]:.1f}" for s in seconds)} {unit}'

@@ -150,7 +150,7 @@ def remove_parts(folder: pathlib.Path) -> None:
   No other process may be writing there meanwhile.
   """
   if not is_remote(folder):  # A bucket never has incomplete files.
-    for part in folder.rglob(f'*{_PART}*'):
+    for part in folder.rglob(f'*{_PART}{"[0-9a-f]" * 8}'):
       remove(part)
 
 

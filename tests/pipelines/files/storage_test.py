@@ -110,3 +110,11 @@ def test_a_kept_copy_is_that_of_the_present_file(bucket):
     for _ in range(2):
       with storage.kept_copy(path) as copy:
         assert copy.read_text() == text
+
+
+def test_only_incomplete_files_are_removed(tmp_path):
+  for name in ('a.json.tmp0123abcd', 'notes.tmpl', 'a.json.tmp-of-mine'):
+    (tmp_path / name).touch()
+  storage.remove_parts(tmp_path)
+  names = {path.name for path in tmp_path.iterdir()}
+  assert names == {'notes.tmpl', 'a.json.tmp-of-mine'}
