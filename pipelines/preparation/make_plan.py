@@ -16,7 +16,7 @@ from pipelines.plan.dataset_plan import DatasetPlan
 from pipelines.plan.private_key import PrivateKey, find_private_key
 from pipelines.plan.saved_plan import load_plan
 from pipelines.plan.settings import Settings
-from pipelines.plan.splits import parse_split
+from pipelines.plan.splits import SplitStart, parse_split
 from pipelines.preparation.checks import check_folder
 from pipelines.preparation.image_sizes import with_one_size
 from pipelines.preparation.prepare_source import prepare_source
@@ -117,7 +117,12 @@ def _choose_splits(
   """
   sizes = {split: size for split, size in sizes.items() if size}
   limit, chosen = settings.max_examples_per_split, []
-  for start in map(parse_split, settings.splits or sizes):
+  starts = (
+    map(parse_split, settings.splits)
+    if settings.splits
+    else (SplitStart(name, count=None, is_percent=False) for name in sizes)
+  )
+  for start in starts:
     if start.name not in sizes:
       raise ValueError(
         f'splits={start.name!r}: the source {source} has no such split, or it '
