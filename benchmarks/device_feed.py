@@ -148,7 +148,7 @@ def main(argv: list[str]) -> None:
     '--images_per_s', type=float, default=600, help='of all devices together'
   )
   parser.add_argument('--devices', type=int, default=1)
-  parser.add_argument('--images_per_batch', type=int, default=512)
+  parser.add_argument('--images_per_batch', type=int, default=256)
   parser.add_argument('--config', default='drawn_seed_42')
   parser.add_argument('--file_format', default='tfrecord')
   parser.add_argument('--storage_dtype', default='float16')

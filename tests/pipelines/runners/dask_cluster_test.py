@@ -17,6 +17,7 @@ def test_a_worker_killed_in_mid_build_costs_nothing(all_cores):
     [sys.executable, '-m', 'benchmarks.dask_cluster', '80'],
     capture_output=True,
     text=True,
+    encoding='utf-8',
     timeout=300,
     check=False,
     env=os.environ | {'PYTHONPATH': os.pathsep.join(sys.path)},

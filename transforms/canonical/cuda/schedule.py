@@ -37,8 +37,9 @@ _BUSY_THREADS = 256
 _BARRIER_SECONDS = 1.5e-6
 # The shared memory that CUDA itself takes for each block.
 _RESERVED_BYTES = 1024
-# The images that one call to the device should have, about.
-_IMAGES_PER_BATCH = 512
+# The images that one call to the device should have, about. With more, a worker
+# fetches, checks and writes them in larger lumps, and the device waits.
+_IMAGES_PER_BATCH = 256
 
 
 class Sizes(NamedTuple):
