@@ -37,8 +37,8 @@ _BUSY_THREADS = 256
 _BARRIER_SECONDS = 1.5e-6
 # The shared memory that CUDA itself takes for each block.
 _RESERVED_BYTES = 1024
-# The images that one call to the device should have, about. With more, a worker
-# fetches, checks and writes them in larger lumps, and the device waits.
+# The images that one call to the device should have, about. With twice as many,
+# a worker needs half as much memory again and is no faster.
 _IMAGES_PER_BATCH = 256
 
 
