@@ -46,7 +46,8 @@ def map_ahead(
   Args:
     function: The function.
     items: The items. Only the caller's thread advances this iterator.
-    num_threads: The number of threads. Each may be one item ahead.
+    num_threads: The number of threads. They make up to twice as many items
+      ahead.
   """
   with _threads(num_threads) as threads:
     pending: collections.deque[Future[T]] = collections.deque()

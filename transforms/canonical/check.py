@@ -12,8 +12,7 @@ from linac_config.errors import CannotFitError
 
 from ..draws import Draws
 from . import library
-from .fit import kernel_name
-from .step_numbers import constants, step_numbers
+from .fit import arguments_of, kernel_name
 
 Fitted = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -90,24 +89,11 @@ def fit_on_cpu(
     CannotFitError: There is no memory for the fit.
   """
   kernel_name()  # Refuses one that does not run here.
-  dtype = np.dtype(config.precision)
-  batches = draws.batches(config.batch_size)
-  steps = len(batches)
-  numbers = [
-    pixels,
-    draws.inputs,
-    batches,
-    step_numbers(config, steps),
-    constants(config),
-    *draws.weights,
-  ]
-  arrays = [
-    np.ascontiguousarray(n, np.int32 if n is batches else dtype)
-    for n in numbers
-  ]
+  arrays = arguments_of(pixels, draws, config, np.ascontiguousarray)
+  batches, dtype = arrays[2], arrays[0].dtype
   count, channels = pixels.shape
   units = config.representation_channels(channels)
-  shapes = [(count, units), (count, channels), (steps,)]
+  shapes = [(count, units), (count, channels), (len(batches),)]
   results = [np.empty(shape, dtype) for shape in shapes]
   sizes = [*batches.shape, *draws.inputs.shape, config.width]
   sizes += [config.num_layers, channels, config.representation_layer]

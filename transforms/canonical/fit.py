@@ -10,6 +10,7 @@ import functools
 import os
 import time
 import warnings
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -58,7 +59,7 @@ def canonical_fit(
     _tell_speed()
   return tuple(
     _call(
-      *_arguments(pixels, draws, config),
+      *arguments_of(pixels, draws, config),
       use_bias=config.use_bias,
       representation_layer=config.representation_layer,
       schedule=schedule,
@@ -66,9 +67,20 @@ def canonical_fit(
   )
 
 
-def _arguments(pixels, draws: Draws, config: LinacConfig) -> list[Array]:
-  """The arguments of the kernel, see `Batch` in `source/call.h`."""
-  dtype = np.dtype(config.precision)
+def arguments_of(
+  pixels: AnyArray,
+  draws: Draws,
+  config: LinacConfig,
+  as_array: Callable[..., AnyArray] = jnp.asarray,
+) -> list[AnyArray]:
+  """Returns the arguments of the kernel, see `Batch` in `source/call.h`.
+
+  Args:
+    pixels: The normalised images.
+    draws: The draws of the fits.
+    config: The transform.
+    as_array: A function that makes an array of a given dtype.
+  """
   batches = draws.batches(config.batch_size)
   numbers = [
     pixels,
@@ -77,8 +89,9 @@ def _arguments(pixels, draws: Draws, config: LinacConfig) -> list[Array]:
     constants(config),
     *draws.weights,
   ]
-  arguments = [jnp.asarray(number, dtype) for number in numbers]
-  arguments.insert(2, jnp.asarray(batches, jnp.int32))
+  dtype = np.dtype(config.precision)
+  arguments = [as_array(number, dtype) for number in numbers]
+  arguments.insert(2, as_array(batches, np.int32))
   return arguments
 
 
@@ -193,7 +206,7 @@ def _tell_speed() -> None:
   draws = draw(config, shape)
   pixels = np.zeros((1, 64, 3), np.float32)
   with jax.ensure_compile_time_eval():
-    arguments = _arguments(pixels, draws, config)
+    arguments = arguments_of(pixels, draws, config)
     fit = functools.partial(
       _call, use_bias=True, representation_layer=0, schedule=None
     )

@@ -98,18 +98,13 @@ def run(
       daemon=True,
     )
     try:
-      keeper.start()
+      _start(keeper)
       _send(driver, plans)
       while _is_running(driver):
         progress.update()
     except KeyboardInterrupt:
       _remove_temporary(log, plans)
       raise
-    except RuntimeError as error:  # The system starts no further thread.
-      raise BuildError(
-        f'The build cannot start: {error}. Raise the limit on processes or on '
-        'memory.'
-      ) from error
     finally:
       _end(driver)
       if keeper.ident is not None:
@@ -203,6 +198,21 @@ def _keep_log(
           break
       else:
         tail.append(text)
+
+
+def _start(thread: threading.Thread) -> None:
+  """Starts a thread.
+
+  Raises:
+    BuildError: if the system starts no further one.
+  """
+  try:
+    thread.start()
+  except RuntimeError as error:
+    raise BuildError(
+      f'The build cannot start: {error}. Raise the limit on processes or on '
+      'memory.'
+    ) from error
 
 
 def _send(driver: subprocess.Popen, plans: list[DatasetPlan]) -> None:

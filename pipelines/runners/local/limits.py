@@ -80,7 +80,8 @@ def _groups(
       # As in `36 35 98:0 /top /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu`.
       place, _, kind = mount.partition(' - ')
       top, folder = place.split()[3:5]
-      kind, _, options = kind.split()[:3]
+      # The source, which stands between them, may be empty.
+      kind, *_, options = kind.split()
       controllers = names.split(',')
       if kind == 'cgroup' and set(controllers) <= set(options.split(',')):
         version = 1
@@ -120,5 +121,6 @@ def _free_bytes(version: int, folder: pathlib.Path) -> float:
     return math.inf
   lines = (folder / 'memory.stat').read_text(encoding='utf-8').splitlines()
   stat = dict(line.split() for line in lines)
-  caches = sum(int(stat[name]) for name in _CACHES[version])
+  # Some systems that emulate Linux leave them out.
+  caches = sum(int(stat.get(name, 0)) for name in _CACHES[version])
   return int(limit) - int(used) + caches

@@ -6,18 +6,10 @@ import numpy as np
 import pytest
 
 from linac_config.errors import CannotFitError
-from transforms import LinacConfig, draw, encoding, linac, transform
+from tests.transforms.canonical.problems import SMALL as CONFIG
+from transforms import draw, encoding, linac, transform
 from transforms.canonical.check import check_bits, fit_on_cpu
 
-CONFIG = LinacConfig(
-  seed=3,
-  num_layers=2,
-  width=24,
-  num_features=2,
-  num_epochs=2,
-  batch_size=16,
-  representation_layer=1,
-)
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
 
 

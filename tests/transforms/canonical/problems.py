@@ -18,6 +18,17 @@ from transforms.canonical.step_numbers import constants, step_numbers
 REPOSITORY = pathlib.Path(__file__).parents[3]
 GOLDEN = REPOSITORY / 'tests/golden'
 
+# A config whose fits take little time.
+SMALL = LinacConfig(
+  seed=3,
+  num_layers=2,
+  width=24,
+  num_features=2,
+  num_epochs=2,
+  batch_size=16,
+  representation_layer=1,
+)
+
 _TYPES = {'float32': 'float', 'float64': 'double'}
 
 

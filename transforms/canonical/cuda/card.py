@@ -30,7 +30,6 @@ class Card(NamedTuple):
 
   Attributes:
     name: The name of its model.
-    driver: The version of CUDA that its driver supports, such as 12040.
     capability: Its compute capability, ten times: 75 is Turing.
     multiprocessors: The number of its multiprocessors.
     shared_bytes_per_block: The shared memory that a block may have.
@@ -43,7 +42,6 @@ class Card(NamedTuple):
   """
 
   name: str
-  driver: int
   capability: int
   multiprocessors: int
   shared_bytes_per_block: int

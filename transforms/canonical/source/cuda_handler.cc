@@ -38,7 +38,7 @@ constexpr int kKernelCount = sizeof kKernels / sizeof kKernels[0];
 // What the host is told about a GPU.
 struct Card {
   char name[256];
-  int driver, capability, multiprocessors, shared_bytes_per_block,
+  int capability, multiprocessors, shared_bytes_per_block,
       shared_bytes_per_multiprocessor, l2_bytes, clock_khz, memory_clock_khz,
       memory_bus_bits;
 };
@@ -417,7 +417,6 @@ LINAC_EXPORT const char* linac_cuda_card(int ordinal, linac::Card* card) {
            "process. " LINAC_ON_CPU;
   }
   driver->device_name(card->name, sizeof card->name, device);
-  card->driver = driver->number;
   const struct {
     int attribute;
     int* value;

@@ -70,6 +70,17 @@ def test_a_container_sees_its_own_group_as_the_top(tmp_path):
   assert limits.find(tmp_path) == limits.Limits(2.5, math.inf)
 
 
+def test_systems_that_emulate_linux_leave_fields_out(version_2):
+  write(
+    version_2,
+    {
+      'proc/self/mountinfo': CGROUP2.replace(' cgroup2 rw', '  rw'),
+      'sys/fs/cgroup/pod/memory.stat': 'anon 1',
+    },
+  )
+  assert limits.find(version_2) == limits.Limits(1.5, GB)
+
+
 def test_without_groups_there_are_no_limits(tmp_path):
   assert limits.find(tmp_path) == limits.Limits(math.inf, math.inf)
 

@@ -13,23 +13,13 @@ import numpy as np
 import pytest
 
 from tests.transforms.canonical import problems
-from tests.transforms.canonical.problems import Problem
-from transforms import LinacConfig
+from tests.transforms.canonical.problems import SMALL, Problem
 from transforms.canonical import library
 from transforms.canonical.compile import COMMON_FLAGS, KERNEL, run_compiler
 from transforms.canonical.cuda.card import kernels
 from transforms.canonical.cuda.schedule import Schedule
 
 COMPILER = ['g++'] if shutil.which('g++') else None
-SMALL = LinacConfig(
-  seed=3,
-  num_layers=2,
-  width=24,
-  num_features=2,
-  num_epochs=2,
-  batch_size=16,
-  representation_layer=1,
-)
 # A schedule's columns, blocks per image, images at once and units per launch.
 # The widest tile has 256 columns in float32 and 128 in float64.
 WIDEST = {'float32': 256, 'float64': 128}

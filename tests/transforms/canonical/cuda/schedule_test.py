@@ -24,7 +24,7 @@ CARDS = {
 def card_of(name: str) -> Card:
   capability, count, block, shared, l2, clock, memory, bits = CARDS[name]
   return Card(
-    *(name, 12_000, capability, count, block * 2**10, shared * 2**10),
+    *(name, capability, count, block * 2**10, shared * 2**10),
     *(l2 * 2**20, clock * 1_000, memory * 1_000, bits),
   )
 
